@@ -1,0 +1,1 @@
+//! Allocators for ClusterIPs, node ports, pod and load-balancer addresses.

@@ -1,0 +1,5 @@
+//! Every event reason of the Service network, as data.
+
+mod reason;
+
+pub use reason::{Reason, Severity};

@@ -1,0 +1,1 @@
+//! Network namespaces, links, routes and private worlds.

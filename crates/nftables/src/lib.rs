@@ -1,0 +1,1 @@
+//! Typed nftables objects and their netlink codec.

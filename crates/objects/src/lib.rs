@@ -1,0 +1,1 @@
+//! Keys, ports, families and selectors over the Kubernetes types.

@@ -1,0 +1,1 @@
+//! The Service proxy of one node.

@@ -1,0 +1,15 @@
+//! Watch -> index -> plan -> apply, the one loop that every controller, node agent and proxy of Portolan runs.
+//!
+//! A part implements [`Reconciler`]: it takes changes into a synchronous index, plans for one key without any I/O,
+//! and applies the plan. [`run`] owns everything else: watches that are restarted, a work queue that holds a key
+//! once, one worker per key at a time, back-off, and counters for every retry and drop.
+//!
+//! Upstream counterparts: client-go `tools/cache` (informers) and `util/workqueue`.
+
+mod feed;
+mod queue;
+mod reconcile;
+
+pub use feed::{Change, Inputs};
+pub use queue::{Backoff, Queue};
+pub use reconcile::{Failure, Metrics, Options, Reconciler, run};

@@ -1,0 +1,230 @@
+//! The loop itself.
+
+use std::{collections::HashSet, fmt::Debug, future::Future, hash::Hash, time::Duration};
+
+use futures::StreamExt;
+use prometheus_client::{metrics::counter::Counter, registry::Registry};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, warn};
+
+use crate::{Backoff, Inputs, Queue};
+
+/// A part that keeps something in step with the API.
+///
+/// # Guarantees of [`run`]
+/// - `plan` is not called before every watch has delivered its first complete set.
+/// - At most one `apply` per key runs at a time; at most [`Options::workers`] in all.
+/// - `applied` is called once for each `apply` that succeeded, before the key can be planned again: put what was
+///   written into the index there, so that the next plan sees its own writes although the watch is behind.
+pub trait Reconciler: Send + 'static {
+    /// One change, of any of the watched kinds.
+    type Input: Send + 'static;
+    /// What is planned one at a time.
+    type Key: Clone + Eq + Hash + Debug + Send + Sync + 'static;
+    /// What to do for one key: data. No plan is the proof that nothing is left to do.
+    type Plan: Send + 'static;
+    /// What an apply wrote.
+    type Outcome: Send + 'static;
+
+    /// Takes one change into the index and pushes the keys that it touches. No I/O.
+    fn index(&mut self, input: Self::Input, dirty: &mut Vec<Self::Key>);
+
+    /// What has to be done for `key` now; `None` if nothing. No I/O.
+    fn plan(&mut self, key: &Self::Key) -> Option<Self::Plan>;
+
+    /// Does it: the only step with I/O. The future owns what it needs.
+    fn apply(
+        &self,
+        key: Self::Key,
+        plan: Self::Plan,
+    ) -> impl Future<Output = Result<Self::Outcome, Failure>> + Send + 'static;
+
+    /// Takes what was written into the index. Returns when to look at the key again even if nothing changes.
+    fn applied(&mut self, key: &Self::Key, outcome: Self::Outcome) -> Option<Duration>;
+}
+
+/// Why an apply did not finish, and what should happen next.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// The error chain on one line.
+    pub message: String,
+    /// Try again after exactly this long instead of the key's back-off (not counted as a failure).
+    pub retry_after: Option<Duration>,
+}
+
+impl Failure {
+    /// A failure that is retried with the key's back-off; the whole error chain goes into the message.
+    pub fn new(error: &dyn std::error::Error) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            // Some libraries already repeat the cause in their own message.
+            if !message.contains(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
+            source = cause.source();
+        }
+        Self { message, retry_after: None }
+    }
+
+    /// A failure in words.
+    pub fn message(message: impl Into<String>) -> Self {
+        Self { message: message.into(), retry_after: None }
+    }
+
+    /// The same, tried again after exactly `delay`.
+    #[must_use]
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.retry_after = Some(delay);
+        self
+    }
+}
+
+impl From<kube::Error> for Failure {
+    fn from(error: kube::Error) -> Self {
+        Self::new(&error)
+    }
+}
+
+/// How a part runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Name in logs and metrics, such as `endpointslice-controller`.
+    pub name: &'static str,
+    /// Most applies at a time.
+    pub workers: usize,
+    /// Delays after failures.
+    pub backoff: Backoff,
+    /// One apply may take this long; then it counts as failed.
+    pub timeout: Duration,
+}
+
+/// What a part counts.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    applies: Counter,
+    failures: Counter,
+    dropped: Counter,
+}
+
+impl Metrics {
+    /// Registers the counters under `prefix`.
+    pub fn register(registry: &mut Registry, prefix: &str) -> Self {
+        let metrics = Self::default();
+        let part = registry.sub_registry_with_prefix(prefix);
+        part.register("applies", "Plans applied", metrics.applies.clone());
+        part.register("failures", "Plans that failed and are retried", metrics.failures.clone());
+        part.register("dropped", "Keys given up until something changes", metrics.dropped.clone());
+        metrics
+    }
+}
+
+/// Runs the part until `stop`; applies that are under way are given up then.
+pub async fn run<R: Reconciler>(
+    mut part: R,
+    inputs: Inputs<R::Input>,
+    options: Options,
+    metrics: Metrics,
+    stop: CancellationToken,
+) {
+    let mut unsynced: HashSet<usize> = (0..inputs.watches()).collect();
+    let mut inputs = std::pin::pin!(inputs.into_stream());
+    let mut queue = Queue::new(options.backoff);
+    let mut tasks = JoinSet::new();
+    let mut dirty = Vec::new();
+    loop {
+        while unsynced.is_empty() && tasks.len() < options.workers {
+            let Some(key) = queue.pop() else { break };
+            match part.plan(&key) {
+                None => {
+                    queue.forget(&key);
+                    queue.done(&key);
+                }
+                Some(plan) => {
+                    let apply = part.apply(key.clone(), plan);
+                    tasks.spawn(async move {
+                        let result = tokio::time::timeout(options.timeout, apply).await;
+                        (key, result.unwrap_or_else(|_| Err(Failure::message("timed out"))))
+                    });
+                }
+            }
+        }
+        // A full set of workers is woken by a finished task, not by the clock.
+        let due = queue.next_due().filter(|_| tasks.len() < options.workers);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            input = inputs.next() => {
+                let Some((source, reset, input)) = input else {
+                    debug!(part = options.name, "all inputs ended");
+                    return;
+                };
+                if reset {
+                    unsynced.remove(&source);
+                }
+                part.index(input, &mut dirty);
+                dirty.drain(..).for_each(|key| queue.add(key));
+            }
+            Some(task) = tasks.join_next() => {
+                let (key, result) = match task {
+                    Ok(finished) => finished,
+                    Err(error) => {
+                        // Only a bug gets here: the key is lost to this task, so say it loudly.
+                        error!(part = options.name, %error, "an apply panicked");
+                        continue;
+                    }
+                };
+                settle(&mut part, &mut queue, &options, &metrics, key, result);
+            }
+            () = sleep_until(due), if due.is_some() => {}
+        }
+    }
+}
+
+async fn sleep_until(due: Option<tokio::time::Instant>) {
+    if let Some(due) = due {
+        tokio::time::sleep_until(due).await;
+    }
+}
+
+fn settle<R: Reconciler>(
+    part: &mut R,
+    queue: &mut Queue<R::Key>,
+    options: &Options,
+    metrics: &Metrics,
+    key: R::Key,
+    result: Result<R::Outcome, Failure>,
+) {
+    match result {
+        Ok(outcome) => {
+            metrics.applies.inc();
+            queue.forget(&key);
+            if let Some(delay) = part.applied(&key, outcome) {
+                queue.add_after(key.clone(), delay);
+            }
+        }
+        Err(failure) => {
+            metrics.failures.inc();
+            let delay = match failure.retry_after {
+                Some(delay) => {
+                    queue.add_after(key.clone(), delay);
+                    Some(delay)
+                }
+                None => queue.retry(key.clone()),
+            };
+            match delay {
+                Some(delay) => {
+                    warn!(part = options.name, ?key, error = %failure, ?delay, "failed, trying again");
+                }
+                None => {
+                    metrics.dropped.inc();
+                    error!(part = options.name, ?key, error = %failure, "failed too often, given up until a change");
+                }
+            }
+        }
+    }
+    queue.done(&key);
+}
