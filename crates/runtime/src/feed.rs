@@ -43,12 +43,7 @@ impl<I: Send + 'static> Inputs<I> {
 
     /// Adds the watch of one kind; `wrap` makes the part's input of each change.
     #[must_use]
-    pub fn watch<T>(
-        self,
-        api: Api<T>,
-        config: watcher::Config,
-        wrap: impl Fn(Change<T>) -> I + Send + 'static,
-    ) -> Self
+    pub fn watch<T>(self, api: Api<T>, config: watcher::Config, wrap: impl Fn(Change<T>) -> I + Send + 'static) -> Self
     where
         T: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
         T::DynamicType: Default,
@@ -65,8 +60,7 @@ impl<I: Send + 'static> Inputs<I> {
     ) -> Self {
         let source = self.watches;
         self.watches += 1;
-        let tagged =
-            changes.map(move |change| (source, matches!(change, Change::Reset(_)), wrap(change)));
+        let tagged = changes.map(move |change| (source, matches!(change, Change::Reset(_)), wrap(change)));
         self.streams.push(Box::pin(tagged));
         self
     }

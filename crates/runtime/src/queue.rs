@@ -144,11 +144,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
 mod tests {
     use super::*;
 
-    const BACKOFF: Backoff = Backoff {
-        base: Duration::from_secs(5),
-        max: Duration::from_secs(300),
-        attempts: Some(8),
-    };
+    const BACKOFF: Backoff = Backoff { base: Duration::from_secs(5), max: Duration::from_secs(300), attempts: Some(8) };
 
     #[test]
     fn delays_double_up_to_the_limit_and_then_the_key_is_dropped() {

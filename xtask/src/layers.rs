@@ -1,0 +1,115 @@
+//! Holds the direction of dependencies: binary -> shells -> mechanism -> pure; shells never meet but through the API.
+
+use std::{collections::BTreeMap, process::Command};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+/// Lower numbers are lower layers; a crate may depend on crates of lower layers, and within `PURE` and `MECHANISM`
+/// on each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Layer {
+    Pure,
+    Mechanism,
+    Shell,
+    Binary,
+    Dev,
+}
+
+const LAYERS: &[(Layer, &[&str])] = &[
+    (Layer::Pure, &["portolan-alloc", "portolan-catalogue", "portolan-kinds", "portolan-objects"]),
+    (
+        Layer::Mechanism,
+        &[
+            "portolan-cloud",
+            "portolan-diagnose",
+            "portolan-events",
+            "portolan-netns",
+            "portolan-nftables",
+            "portolan-runtime",
+        ],
+    ),
+    (Layer::Shell, &["portolan-apiserver", "portolan-controllers", "portolan-dns", "portolan-node", "portolan-proxy"]),
+    (Layer::Binary, &["portolan"]),
+    (Layer::Dev, &["portolan-testkit", "xtask"]),
+];
+
+/// What a pure crate must not touch: the runtime, the client, and sources of randomness or time are arguments there.
+const IMPURE: &[&str] = &["kube", "tokio", "tokio-util", "hyper", "nix", "libc", "netlink-sys", "redb", "fastrand"];
+
+/// Fails with every dependency that points the wrong way.
+pub fn check() -> Result<()> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps"])
+        .current_dir(crate::root())
+        .output()
+        .context("cannot run cargo metadata")?;
+    let metadata: Value = serde_json::from_slice(&output.stdout).context("cannot read cargo metadata")?;
+    let faults = faults(&dependencies(&metadata));
+    if !faults.is_empty() {
+        bail!("dependencies that point the wrong way:\n  {}", faults.join("\n  "));
+    }
+    Ok(())
+}
+
+/// The ordinary (not dev, not build) dependencies of each crate of the workspace.
+fn dependencies(metadata: &Value) -> BTreeMap<String, Vec<String>> {
+    let name = |value: &Value| value["name"].as_str().unwrap_or_default().to_owned();
+    let packages = metadata["packages"].as_array().map_or(&[][..], Vec::as_slice);
+    packages
+        .iter()
+        .map(|package| {
+            let all = package["dependencies"].as_array().map_or(&[][..], Vec::as_slice);
+            let normal = all.iter().filter(|dependency| dependency["kind"].is_null()).map(name);
+            (name(package), normal.collect())
+        })
+        .collect()
+}
+
+fn faults(dependencies: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (package, needs) in dependencies {
+        let Some(layer) = layer(package) else {
+            faults.push(format!("{package} has no layer; give it one in xtask/src/layers.rs"));
+            continue;
+        };
+        for need in needs {
+            let wrong = match self::layer(need) {
+                Some(other) => other > layer || (other == layer && layer >= Layer::Shell),
+                None => layer == Layer::Pure && IMPURE.contains(&need.as_str()),
+            };
+            if wrong {
+                faults.push(format!("{package} ({layer:?}) depends on {need}"));
+            }
+        }
+    }
+    faults
+}
+
+fn layer(package: &str) -> Option<Layer> {
+    LAYERS.iter().find(|(_, crates)| crates.contains(&package)).map(|(layer, _)| *layer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(package: &str, need: &str) -> Vec<String> {
+        faults(&BTreeMap::from([(package.to_owned(), vec![need.to_owned()])]))
+    }
+
+    #[test]
+    fn the_workspace_keeps_its_layers() {
+        check().expect("layers");
+    }
+
+    #[test]
+    fn shells_do_not_meet_and_pure_crates_stay_pure() {
+        assert!(one("portolan-proxy", "portolan-nftables").is_empty());
+        assert!(one("portolan-cloud", "portolan-nftables").is_empty());
+        assert_eq!(one("portolan-proxy", "portolan-node").len(), 1);
+        assert_eq!(one("portolan-events", "portolan-proxy").len(), 1);
+        assert_eq!(one("portolan-objects", "tokio").len(), 1);
+        assert_eq!(one("portolan-nowhere", "tokio").len(), 1);
+    }
+}
