@@ -1,1 +1,7 @@
-//! The controllers of the Service network.
+//! The controllers of the Service network. Each watches through its own `kube::Client`, keeps a synchronous index,
+//! plans without I/O and applies; `portolan_runtime::run` is the loop of all of them.
+
+pub mod endpoints;
+pub mod endpointslice;
+pub mod loadbalancer;
+pub mod workloads;

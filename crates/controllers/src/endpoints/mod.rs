@@ -1,0 +1,1 @@
+//! The Endpoints of Services with a selector.

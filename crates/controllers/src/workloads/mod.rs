@@ -1,0 +1,1 @@
+//! Deployments, ReplicaSets, scheduling and the life of namespaces.
