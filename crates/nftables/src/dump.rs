@@ -49,7 +49,10 @@ impl Socket {
         self.dump(what, NFT_MSG_GETSET, id.family.number(), ask, name)
     }
 
-    /// The elements of a set or map, in no order.
+    /// The elements of a set or map, sorted by key, each once.
+    ///
+    /// Just after many elements were added, the kernel still grows its hash table in the background; a dump may then
+    /// miss some. A transaction that trusts such a dump is refused (`EEXIST`, `ENOENT`), never half applied.
     pub fn elements(&mut self, id: &TableId, set: &str) -> Result<Vec<Element>, DumpError> {
         let what = format!("the elements of {set} in table {id}");
         let ask = |w: &mut Writer| {
@@ -60,7 +63,10 @@ impl Socket {
             let list = message.attributes().get(NFTA_SET_ELEM_LIST_ELEMENTS)?;
             Some(Attributes(list).filter_map(|(_, element)| read_element(element)).collect())
         })?;
-        Ok(lists.into_iter().flatten().collect())
+        let mut elements: Vec<Element> = lists.into_iter().flatten().collect();
+        elements.sort();
+        elements.dedup();
+        Ok(elements)
     }
 
     /// The number of the ruleset's generation: every commit of any process in this namespace raises it.

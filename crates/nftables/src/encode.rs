@@ -310,7 +310,28 @@ fn add_set(w: &mut Writer, id: &TableId, set: &Set, number: u32) {
         });
     }
     w.u32(NFTA_SET_ID, number);
-    comment_in(w, NFTA_SET_USERDATA, 7, set.comment.as_deref());
+    let mut user_data = Vec::new();
+    byte_order(&mut user_data, 0, &set.key);
+    if let Some(DataType::Fields(fields)) = &set.data {
+        byte_order(&mut user_data, 1, fields);
+    }
+    comment_text(&mut user_data, 7, set.comment.as_deref());
+    if !user_data.is_empty() {
+        w.attribute(NFTA_SET_USERDATA, &user_data);
+    }
+}
+
+/// Tells nft in which order to print the bytes of a single field; for concatenations it knows by itself.
+fn byte_order(user_data: &mut Vec<u8>, tlv: u8, fields: &[Field]) {
+    const HOST: u32 = 1;
+    const NETWORK: u32 = 2;
+    let order = match fields {
+        [Field::Number | Field::Class] => HOST,
+        [_] => NETWORK,
+        _ => return,
+    };
+    user_data.extend_from_slice(&[tlv, 4]);
+    user_data.extend_from_slice(&order.to_ne_bytes());
 }
 
 fn add_element(w: &mut Writer, element: &Element, with_data: bool) {
@@ -344,13 +365,23 @@ fn key_length(fields: &[Field]) -> u32 {
     }
 }
 
-/// User data as nft writes it: type, length, text with a closing zero. The kernel keeps 256 bytes of it.
 fn comment_in(w: &mut Writer, kind: u16, tlv: u8, comment: Option<&str>) {
+    let mut user_data = Vec::new();
+    comment_text(&mut user_data, tlv, comment);
+    if !user_data.is_empty() {
+        w.attribute(kind, &user_data);
+    }
+}
+
+/// User data as nft writes it: type, length, text with a closing zero. The kernel keeps 256 bytes of it.
+fn comment_text(user_data: &mut Vec<u8>, tlv: u8, comment: Option<&str>) {
     const LONGEST: usize = 128;
     let Some(comment) = comment else { return };
     let text: String = comment.chars().filter(char::is_ascii).take(LONGEST).collect();
-    let mut bytes = vec![tlv, text.len() as u8 + 1];
-    bytes.extend_from_slice(text.as_bytes());
-    bytes.push(0);
-    w.attribute(kind, &bytes);
+    user_data.extend_from_slice(&[tlv, text.len() as u8 + 1]);
+    user_data.extend_from_slice(text.as_bytes());
+    user_data.push(0);
 }
+
+#[cfg(test)]
+mod tests;

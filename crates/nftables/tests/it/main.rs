@@ -1,0 +1,3 @@
+//! The real kernel, in a private world.
+
+mod kernel;
