@@ -6,10 +6,14 @@
 //!
 //! Upstream counterparts: client-go `tools/cache` (informers) and `util/workqueue`.
 
+mod error;
 mod feed;
+mod observed;
 mod queue;
 mod reconcile;
 
+pub use error::{describe, is_code, is_namespace_terminating};
 pub use feed::{Change, Inputs};
+pub use observed::Observed;
 pub use queue::{Backoff, Queue};
 pub use reconcile::{Failure, Metrics, Options, Reconciler, run};

@@ -1,6 +1,12 @@
 //! The loop itself.
 
-use std::{collections::HashSet, fmt::Debug, future::Future, hash::Hash, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Debug,
+    future::Future,
+    hash::Hash,
+    time::Duration,
+};
 
 use futures::StreamExt;
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
@@ -8,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use crate::{Backoff, Inputs, Queue};
+use crate::{Backoff, Inputs, Queue, describe};
 
 /// A part that keeps something in step with the API.
 ///
@@ -39,6 +45,13 @@ pub trait Reconciler: Send + 'static {
         key: Self::Key,
         plan: Self::Plan,
     ) -> impl Future<Output = Result<Self::Outcome, Failure>> + Send + 'static;
+
+    /// What kept an apply from finishing although it wrote some of its plan. The outcome still goes to
+    /// [`Reconciler::applied`] first, and then the key is retried.
+    fn unfinished(outcome: &mut Self::Outcome) -> Option<Failure> {
+        let _ = outcome;
+        None
+    }
 
     /// Takes what was written into the index. Returns when to look at the key again even if nothing changes.
     fn applied(&mut self, key: &Self::Key, outcome: Self::Outcome) -> Option<Duration>;
@@ -86,7 +99,7 @@ impl Failure {
 
 impl From<kube::Error> for Failure {
     fn from(error: kube::Error) -> Self {
-        Self::new(&error)
+        Self::message(describe(&error))
     }
 }
 
@@ -135,6 +148,7 @@ pub async fn run<R: Reconciler>(
     let mut inputs = std::pin::pin!(inputs.into_stream());
     let mut queue = Queue::new(options.backoff);
     let mut tasks = JoinSet::new();
+    let mut keys = HashMap::new();
     let mut dirty = Vec::new();
     loop {
         while unsynced.is_empty() && tasks.len() < options.workers {
@@ -146,10 +160,11 @@ pub async fn run<R: Reconciler>(
                 }
                 Some(plan) => {
                     let apply = part.apply(key.clone(), plan);
-                    tasks.spawn(async move {
+                    let task = tasks.spawn(async move {
                         let result = tokio::time::timeout(options.timeout, apply).await;
-                        (key, result.unwrap_or_else(|_| Err(Failure::message("timed out"))))
+                        result.unwrap_or_else(|_| Err(Failure::message("timed out")))
                     });
+                    keys.insert(task.id(), key);
                 }
             }
         }
@@ -168,16 +183,15 @@ pub async fn run<R: Reconciler>(
                 part.index(input, &mut dirty);
                 dirty.drain(..).for_each(|key| queue.add(key));
             }
-            Some(task) = tasks.join_next() => {
-                let (key, result) = match task {
+            Some(task) = tasks.join_next_with_id() => {
+                let (id, result) = match task {
                     Ok(finished) => finished,
-                    Err(error) => {
-                        // Only a bug gets here: the key is lost to this task, so say it loudly.
-                        error!(part = options.name, %error, "an apply panicked");
-                        continue;
-                    }
+                    // Only a bug gets here. The key is retried like after any failure, and nothing else stops.
+                    Err(panic) => (panic.id(), Err(Failure::message(format!("the apply panicked: {panic}")))),
                 };
-                settle(&mut part, &mut queue, &options, &metrics, key, result);
+                if let Some(key) = keys.remove(&id) {
+                    settle(&mut part, &mut queue, &options, &metrics, key, result);
+                }
             }
             () = sleep_until(due), if due.is_some() => {}
         }
@@ -198,33 +212,50 @@ fn settle<R: Reconciler>(
     key: R::Key,
     result: Result<R::Outcome, Failure>,
 ) {
-    match result {
-        Ok(outcome) => {
-            metrics.applies.inc();
-            queue.forget(&key);
-            if let Some(delay) = part.applied(&key, outcome) {
+    let failure = match result {
+        Ok(mut outcome) => {
+            let failure = R::unfinished(&mut outcome);
+            let again = part.applied(&key, outcome);
+            if failure.is_none() {
+                metrics.applies.inc();
+                queue.forget(&key);
+            }
+            if let Some(delay) = again {
                 queue.add_after(key.clone(), delay);
             }
+            failure
         }
-        Err(failure) => {
-            metrics.failures.inc();
-            let delay = match failure.retry_after {
-                Some(delay) => {
-                    queue.add_after(key.clone(), delay);
-                    Some(delay)
-                }
-                None => queue.retry(key.clone()),
-            };
-            match delay {
-                Some(delay) => {
-                    warn!(part = options.name, ?key, error = %failure, ?delay, "failed, trying again");
-                }
-                None => {
-                    metrics.dropped.inc();
-                    error!(part = options.name, ?key, error = %failure, "failed too often, given up until a change");
-                }
-            }
-        }
+        Err(failure) => Some(failure),
+    };
+    if let Some(failure) = failure {
+        retry(queue, options, metrics, &key, &failure);
     }
     queue.done(&key);
 }
+
+fn retry<K: Clone + Eq + Hash + Debug>(
+    queue: &mut Queue<K>,
+    options: &Options,
+    metrics: &Metrics,
+    key: &K,
+    failure: &Failure,
+) {
+    metrics.failures.inc();
+    let delay = match failure.retry_after {
+        Some(delay) => {
+            queue.add_after(key.clone(), delay);
+            Some(delay)
+        }
+        None => queue.retry(key.clone()),
+    };
+    match delay {
+        Some(delay) => warn!(part = options.name, ?key, error = %failure, ?delay, "failed, trying again"),
+        None => {
+            metrics.dropped.inc();
+            error!(part = options.name, ?key, error = %failure, "failed too often, given up until a change");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

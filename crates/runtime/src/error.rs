@@ -1,0 +1,21 @@
+//! What went wrong in a request, in the words that logs and Events show.
+
+/// The API server's message, or the error with its causes. Without this, kube prints the whole `Status` for debugging.
+pub fn describe(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => crate::Failure::new(other).message,
+    }
+}
+
+/// The API server answered with this HTTP status.
+pub fn is_code(error: &kube::Error, code: u16) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == code)
+}
+
+/// Creating failed because the namespace is being deleted: nothing to report and nothing to retry.
+pub fn is_namespace_terminating(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else { return false };
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 403 && causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
+}
