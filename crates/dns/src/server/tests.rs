@@ -1,0 +1,239 @@
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    net::Ipv4Addr,
+    process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use hickory_proto::{
+    op::OpCode,
+    rr::{RData, Record, RecordType, rdata::A},
+};
+use portolan_runtime::Change;
+use serde_json::json;
+
+use super::*;
+use crate::{Index, Input, PodRecords};
+
+const LOOPBACK: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
+
+/// A running server with a zone of two Services; stops when dropped.
+struct Server {
+    address: SocketAddr,
+    stop: CancellationToken,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn zone() -> Arc<Zone> {
+    let zone = Arc::new(Zone::new("cluster.local", Vec::new(), PodRecords::Insecure).unwrap());
+    let mut index = Index::new(zone.clone());
+    let service = |name: &str, spec| {
+        serde_json::from_value(json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec})).unwrap()
+    };
+    let services = vec![
+        service("web", json!({"clusterIP": "10.96.1.1"})),
+        service("big", json!({"clusterIP": "None"})),
+        service("away", json!({"type": "ExternalName", "externalName": "www.example.com"})),
+    ];
+    let endpoints: Vec<_> = (0..200).map(|n| json!({"addresses": [format!("10.244.0.{n}")]})).collect();
+    let slice = serde_json::from_value(json!({
+        "metadata": {"name": "big-a", "namespace": "default", "labels": {"kubernetes.io/service-name": "big"}},
+        "addressType": "IPv4", "endpoints": endpoints,
+    }));
+    let namespace = serde_json::from_value(json!({"metadata": {"name": "default"}}));
+    index.apply(Input::Service(Change::Reset(services)));
+    index.apply(Input::Slice(Change::Reset(vec![slice.unwrap()])));
+    index.apply(Input::Namespace(Change::Reset(vec![namespace.unwrap()])));
+    zone
+}
+
+fn start(upstreams: Upstreams) -> Server {
+    // TCP first: its port is then asked for by number, and the kernel keeps the two kinds apart.
+    let listener = std::net::TcpListener::bind(LOOPBACK).unwrap();
+    let address = listener.local_addr().unwrap();
+    let socket = std::net::UdpSocket::bind(address).unwrap();
+    let stop = CancellationToken::new();
+    let resolver = Arc::new(Resolver::new(zone(), upstreams, Metrics::default()));
+    tokio::spawn(serve_udp(udp(socket).unwrap(), resolver.clone(), stop.clone()));
+    tokio::spawn(serve_tcp(tcp(listener).unwrap(), resolver, stop.clone()));
+    Server { address, stop }
+}
+
+fn query(name: &str, kind: RecordType) -> Message {
+    let mut message = Message::query();
+    message.metadata.recursion_desired = true;
+    message.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
+    message
+}
+
+async fn over_udp(server: SocketAddr, message: &Message) -> Message {
+    let socket = UdpSocket::bind(LOOPBACK).await.unwrap();
+    socket.send_to(&message.to_vec().unwrap(), server).await.unwrap();
+    let mut buffer = [0; 4096];
+    let receive = timeout(Duration::from_secs(10), socket.recv_from(&mut buffer));
+    let (length, _) = receive.await.expect("an answer").unwrap();
+    Message::from_vec(&buffer[..length]).unwrap()
+}
+
+async fn over_tcp(server: SocketAddr, messages: &[Message]) -> Vec<Message> {
+    let mut stream = TcpStream::connect(server).await.unwrap();
+    for message in messages {
+        write_message(&mut stream, &message.to_vec().unwrap()).await.unwrap();
+    }
+    let mut answers = Vec::new();
+    for _ in messages {
+        let read = timeout(Duration::from_secs(10), read_message(&mut stream));
+        answers.push(Message::from_vec(&read.await.expect("an answer").unwrap()).unwrap());
+    }
+    answers
+}
+
+/// An upstream on a loopback port that answers every A question with 192.0.2.N, or with an error code.
+async fn upstream(n: u8, code: ResponseCode) -> (SocketAddr, Arc<AtomicUsize>) {
+    let socket = UdpSocket::bind(LOOPBACK).await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    tokio::spawn(async move {
+        let mut buffer = [0; 4096];
+        while let Ok((length, client)) = socket.recv_from(&mut buffer).await {
+            count.fetch_add(1, Ordering::SeqCst);
+            let message = Message::from_vec(&buffer[..length]).unwrap();
+            let mut reply = Message::response(message.id, OpCode::Query);
+            reply.metadata.response_code = code;
+            reply.queries = message.queries.clone();
+            if code == ResponseCode::NoError {
+                let data = RData::A(A(Ipv4Addr::new(192, 0, 2, n)));
+                reply.add_answer(Record::from_rdata(message.queries[0].name().clone(), 60, data));
+            }
+            // An answer to another question comes first, as an attacker would send it.
+            let mut forged = reply.clone();
+            forged.metadata.id = message.id.wrapping_add(1);
+            socket.send_to(&forged.to_vec().unwrap(), client).await.unwrap();
+            socket.send_to(&reply.to_vec().unwrap(), client).await.unwrap();
+        }
+    });
+    (address, asked)
+}
+
+fn upstreams(addrs: Vec<SocketAddr>) -> Upstreams {
+    Upstreams::new(addrs, Arc::new(|_| std::net::UdpSocket::bind(LOOPBACK)))
+}
+
+fn addresses(message: &Message) -> Vec<String> {
+    message.answers.iter().map(|record| record.data.to_string()).collect()
+}
+
+#[tokio::test]
+async fn cluster_names_are_answered_over_udp_and_tcp() {
+    let server = start(Upstreams::none());
+    let question = query("web.default.svc.cluster.local.", RecordType::A);
+    let reply = over_udp(server.address, &question).await;
+    assert_eq!((reply.id, addresses(&reply)), (question.id, vec!["10.96.1.1".to_owned()]));
+    assert!(reply.authoritative && !reply.recursion_available);
+
+    let missing = query("gone.default.svc.cluster.local.", RecordType::A);
+    let replies = over_tcp(server.address, &[question, missing]).await;
+    assert_eq!(addresses(&replies[0]), ["10.96.1.1"]);
+    assert_eq!(replies[1].response_code, ResponseCode::NXDomain);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_a_datagram_is_cut_there_and_whole_over_tcp() {
+    let server = start(Upstreams::none());
+    let question = query("big.default.svc.cluster.local.", RecordType::A);
+    let cut = over_udp(server.address, &question).await;
+    assert!(cut.truncation && !cut.answers.is_empty() && cut.answers.len() < 200);
+    let whole = over_tcp(server.address, &[question]).await;
+    assert!(!whole[0].truncation);
+    assert_eq!(whole[0].answers.len(), 200);
+}
+
+#[tokio::test]
+async fn other_names_fail_without_an_upstream() {
+    let server = start(Upstreams::none());
+    let reply = over_udp(server.address, &query("example.com.", RecordType::A)).await;
+    assert_eq!(reply.response_code, ResponseCode::ServFail);
+    let alias = over_udp(server.address, &query("away.default.svc.cluster.local.", RecordType::A)).await;
+    assert_eq!(addresses(&alias), ["www.example.com."], "the alias itself is known");
+}
+
+#[tokio::test]
+async fn other_names_are_asked_upstream_and_forged_answers_are_left_aside() {
+    let (address, asked) = upstream(7, ResponseCode::NoError).await;
+    let server = start(upstreams(vec![address]));
+    let question = query("example.com.", RecordType::A);
+    let reply = over_udp(server.address, &question).await;
+    assert_eq!((reply.id, addresses(&reply)), (question.id, vec!["192.0.2.7".to_owned()]));
+    let reply = over_tcp(server.address, &[question]).await;
+    assert_eq!(addresses(&reply[0]), ["192.0.2.7"]);
+    over_udp(server.address, &query("gone.default.svc.cluster.local.", RecordType::A)).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 2, "cluster names never leave");
+}
+
+#[tokio::test]
+async fn the_next_upstream_is_asked_when_one_fails_or_is_silent() {
+    let (failing, _) = upstream(1, ResponseCode::ServFail).await;
+    let silent = UdpSocket::bind(LOOPBACK).await.unwrap();
+    let (working, _) = upstream(2, ResponseCode::NoError).await;
+    let mut all = upstreams(vec![failing, silent.local_addr().unwrap(), working]);
+    all.timeout = Duration::from_millis(200);
+    let server = start(all);
+    let reply = over_udp(server.address, &query("example.com.", RecordType::A)).await;
+    assert_eq!(addresses(&reply), ["192.0.2.2"]);
+}
+
+#[tokio::test]
+async fn an_error_of_every_upstream_is_passed_on() {
+    let (failing, _) = upstream(1, ResponseCode::Refused).await;
+    let server = start(upstreams(vec![failing]));
+    let reply = over_udp(server.address, &query("example.com.", RecordType::A)).await;
+    assert_eq!(reply.response_code, ResponseCode::Refused);
+}
+
+#[tokio::test]
+async fn an_alias_to_the_outside_comes_with_its_addresses() {
+    let (address, _) = upstream(9, ResponseCode::NoError).await;
+    let server = start(upstreams(vec![address]));
+    let reply = over_udp(server.address, &query("away.default.svc.cluster.local.", RecordType::A)).await;
+    assert_eq!(addresses(&reply), ["www.example.com.", "192.0.2.9"]);
+}
+
+#[tokio::test]
+async fn questions_over_the_limit_fail_at_once() {
+    let (address, asked) = upstream(9, ResponseCode::NoError).await;
+    let mut none = upstreams(vec![address]);
+    none.in_flight = 0;
+    let server = start(none);
+    let reply = over_udp(server.address, &query("example.com.", RecordType::A)).await;
+    assert_eq!(reply.response_code, ResponseCode::ServFail);
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+}
+
+/// Another implementation reads our packets: dig, if it is installed.
+#[tokio::test]
+async fn dig_understands_the_answers() {
+    let server = start(Upstreams::none());
+    let port = server.address.port().to_string();
+    let dig = move |arguments: &[&str]| {
+        let mut command = Command::new("dig");
+        command.args(["@127.0.0.1", "-p", &port, "+short", "+time=5", "+tries=1"]).args(arguments);
+        command.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let answers = tokio::task::spawn_blocking(move || {
+        Ok::<_, io::Error>((
+            dig(&["web.default.svc.cluster.local"])?,
+            dig(&["+tcp", "dns-version.cluster.local", "TXT"])?,
+        ))
+    });
+    match answers.await.unwrap() {
+        Ok(answers) => assert_eq!(answers, ("10.96.1.1\n".into(), "\"1.1.0\"\n".into())),
+        Err(error) => eprintln!("skipped: dig_understands_the_answers: dig: {error}"),
+    }
+}
