@@ -22,10 +22,12 @@ pub enum Change<T> {
     Delete(T),
 }
 
+/// Inputs with the number of their watch and whether they complete that watch's first set.
+type Tagged<I> = Pin<Box<dyn Stream<Item = (usize, bool, I)> + Send>>;
+
 /// The merged watches of one part. Each must deliver its first [`Change::Reset`] before the part may plan.
 pub struct Inputs<I> {
-    /// Each item with the number of its watch and whether it completes that watch's first set.
-    streams: Vec<Pin<Box<dyn Stream<Item = (usize, bool, I)> + Send>>>,
+    streams: Vec<Tagged<I>>,
     watches: usize,
 }
 
