@@ -1,6 +1,8 @@
 //! The three patch formats that change an object in place: JSON patch, merge patch, strategic merge patch.
 
 mod strategic;
+#[cfg(test)]
+mod tests;
 
 use serde_json::Value;
 
