@@ -1,8 +1,10 @@
 //! The reasons that Portolan's parts emit, as one closed type: log line, Event, metric label and `portolan explain`
 //! share one word.
 
+use serde::Serialize;
+
 /// Whether an Event is routine or asks for a look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum Severity {
     /// `Normal`.
     Normal,
@@ -23,7 +25,7 @@ impl Severity {
 macro_rules! reasons {
     ($($name:ident $severity:ident,)*) => {
         /// An event reason; the variant is spelled as in the Event.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[allow(missing_docs)] // Each one's documentation is its catalogue entry.
         pub enum Reason {
             $($name,)*

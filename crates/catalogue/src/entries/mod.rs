@@ -1,0 +1,92 @@
+//! The entries themselves: data, one file per group of reasons.
+
+mod addresses;
+mod endpoint_slices;
+mod endpoints;
+mod load_balancer_delete;
+mod load_balancer_ensure;
+mod load_balancer_update;
+mod network;
+mod node;
+mod pod_failures;
+mod pods;
+mod workloads;
+
+use std::sync::LazyLock;
+
+use crate::lang::{Text, text};
+use crate::{Alias, Bound, Check, Entry, Message, Misreading, Remedy, Versions};
+
+/// Every entry, in the order of [`crate::Reason::ALL`].
+pub fn entries() -> &'static [Entry] {
+    static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
+        let groups = [
+            load_balancer_ensure::ENTRIES,
+            load_balancer_delete::ENTRIES,
+            load_balancer_update::ENTRIES,
+            endpoints::ENTRIES,
+            endpoint_slices::ENTRIES,
+            network::ENTRIES,
+            addresses::ENTRIES,
+            pods::ENTRIES,
+            pod_failures::ENTRIES,
+            workloads::ENTRIES,
+            node::ENTRIES,
+        ];
+        let mut entries = groups.concat();
+        // The order of the variants.
+        entries.sort_by_key(|entry| entry.reason);
+        entries
+    });
+    &ENTRIES
+}
+
+// Short forms, so that the files beside this one read as prose.
+
+/// The look at a Service's Events that most entries begin with.
+const DESCRIBE_SERVICE: Check = check(
+    "The Events of the Service, in order, and its addresses, ports and node ports.",
+    "Service 的事件（按时间先后），以及它的地址、端口和节点端口。",
+    "kubectl describe service NAME -n NAMESPACE",
+);
+
+/// The look at a pod that its entries begin with.
+const DESCRIBE_POD: Check = check(
+    "The Events of the pod, its phase and its conditions.",
+    "Pod 的事件、阶段和各项状态。",
+    "kubectl describe pod POD -n NAMESPACE",
+);
+
+/// The walk along the chain that Portolan's doctor does.
+const DIAGNOSE: Check = check(
+    "Portolan's own walk from the address to the pods: the first broken link, with evidence.",
+    "由 Portolan 从地址一路查到 Pod：指出第一处断点，并给出证据。",
+    "portolan diagnose svc/NAME -n NAMESPACE",
+);
+
+/// Reasons that are as old as Kubernetes; their first release was not looked up.
+const OLD: Versions = Versions { since: Bound::Unverified("1.0"), until: Bound::Present };
+
+const fn check(en: &'static str, zh: &'static str, command: &'static str) -> Check {
+    Check { shows: text(en, zh), command }
+}
+
+const fn remedy(when: Text, action: Text, commands: &'static [&'static str]) -> Remedy {
+    Remedy { when, action, commands }
+}
+
+const fn message(by: &'static str, template: &'static str) -> Message {
+    Message { by, template, note: None }
+}
+
+const fn noted(by: &'static str, template: &'static str, note: Text) -> Message {
+    Message { by, template, note: Some(note) }
+}
+
+const fn misreading(claim: Text, fact: Text) -> Misreading {
+    Misreading { claim, fact }
+}
+
+const fn alias(name: &'static str, en: &'static str, zh: &'static str) -> Alias {
+    Alias { name, note: text(en, zh) }
+}

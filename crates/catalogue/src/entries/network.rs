@@ -1,0 +1,338 @@
+//! Host ports and DNS settings of pods.
+//!
+//! Upstream: the NodePorts predicate that scheduler and kubelet share, and `pkg/kubelet/network/dns/dns.go`.
+
+use super::{DESCRIBE_POD, alias, check, message, misreading, noted, remedy};
+use crate::lang::text;
+use crate::{Api, Bound, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
+
+pub(super) const ENTRIES: &[Entry] = &[HOST_PORT_CONFLICT, DNS_CONFIG];
+
+const HOST_PORT_CONFLICT: Entry = Entry {
+    reason: Reason::HostPortConflict,
+    severity: Severity::Warning,
+    category: Category::Network,
+    status: Status::Legacy { instead: &["FailedScheduling", "NodePorts"] },
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When a node refuses a pod that was bound to it, because another pod there holds a \
+             host port that it wants. A pod that is not bound yet gets FailedScheduling.",
+            "Pod 已绑定到某节点，但它要的主机端口被该节点上的另一个 Pod 占着，因而被节点拒绝时。\
+             尚未绑定的 Pod 得到的是 FailedScheduling。",
+        ),
+    },
+    emitter: "kubelet",
+    object: "Pod",
+    api: Api::Core,
+    versions: Versions { since: Bound::Unverified("0.x"), until: Bound::Unverified("1.0") },
+    summary: text("A host port is taken by another pod", "主机端口已被其他 Pod 占用"),
+    messages: &[
+        noted(
+            "Kubernetes, reason NodePorts",
+            "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod \
+             ports",
+            text(
+                "From kubelet; the pod becomes Failed, with `NodePorts` in status.reason.",
+                "来自 kubelet；Pod 变为 Failed，status.reason 为 `NodePorts`。",
+            ),
+        ),
+        noted(
+            "Kubernetes, reason FailedScheduling",
+            "0/{count} nodes are available: {count} node(s) didn't have free ports for the \
+             requested pod ports.",
+            text(
+                "From default-scheduler; the pod stays Pending. Other causes may follow in the \
+                 same text.",
+                "来自 default-scheduler；Pod 停在 Pending。同一段文字里可能还有其他原因。",
+            ),
+        ),
+        noted(
+            "Kubernetes of the earliest days (unverified)",
+            "Cannot start the pod due to host port conflict.",
+            text("Spelled `hostPortConflict` then.", "当时拼作 `hostPortConflict`。"),
+        ),
+    ],
+    meaning: text(
+        "Two pods of one node ask for the same protocol and host port, on the same host IP or \
+         with one of them on all (0.0.0.0). Only one can have it. Ports of host-network pods \
+         count too, since each of their container ports is a host port; ports of ordinary init \
+         containers and of finished pods do not.",
+        "同一节点上的两个 Pod 要求相同的协议和主机端口，并且主机 IP 相同，或者其中一方要求所有地\
+         址（0.0.0.0）。只能有一个得到。使用主机网络的 Pod 也算在内，因为它们的每个容器端口都是主\
+         机端口；普通 init 容器和已结束的 Pod 不算。",
+    ),
+    impact: Impact {
+        harm: Harm::High,
+        who: text(
+            "Users of the pod that lost: it does not run. The pod that holds the port is not \
+             disturbed. For a DaemonSet that means one node without the service.",
+            "落败的那个 Pod 的使用者：它没有运行。占着端口的 Pod 不受打扰。如果是 DaemonSet，就意\
+             味着这个节点上没有该服务。",
+        ),
+    },
+    chain: Chain {
+        before: text(
+            "Scheduled, or a pod created with spec.nodeName, past the scheduler.",
+            "Scheduled；或者 Pod 创建时就写了 spec.nodeName，绕过了调度器。",
+        ),
+        after: text(
+            "The pod is Failed and stays so. A ReplicaSet makes another; a DaemonSet deletes it \
+             with FailedDaemonPod and tries again, ever more slowly.",
+            "Pod 变为 Failed，不再恢复。ReplicaSet 会另建一个；DaemonSet 会以 FailedDaemonPod 事\
+             件将其删除并重试，间隔越来越长。",
+        ),
+    },
+    checks: &[
+        DESCRIBE_POD,
+        check(
+            "Which of the two cases it is: Pending is the scheduler, Failed with NodePorts is \
+             the node.",
+            "属于哪种情形：Pending 是调度器拦下的，Failed 且原因为 NodePorts 是节点拦下的。",
+            "kubectl get pod POD -n NAMESPACE -o jsonpath='{.status.phase} {.status.reason}'",
+        ),
+        check(
+            "Every host port in use, with its node.",
+            "所有正在使用的主机端口及其节点。",
+            "kubectl get pods -A -o \
+             custom-columns=NS:.metadata.namespace,POD:.metadata.name,NODE:.spec.nodeName,PORTS:.spec.containers[*].ports[*].hostPort",
+        ),
+        check(
+            "On the node: processes outside Kubernetes that listen on the port. No event ever \
+             tells of them.",
+            "在节点上：Kubernetes 之外监听该端口的进程。任何事件都不会提到它们。",
+            "ss -ltnup",
+        ),
+    ],
+    remedies: Remedies::Steps(&[
+        remedy(
+            text("The host port is not really needed.", "其实并不需要主机端口。"),
+            text(
+                "Drop it and use a Service of type NodePort or LoadBalancer; then any number of \
+                 pods fits on a node.",
+                "去掉它，改用 NodePort 或 LoadBalancer 类型的 Service，这样一个节点上放多少个 \
+                 Pod 都行。",
+            ),
+            &[],
+        ),
+        remedy(
+            text("More replicas than nodes that fit.", "副本数多于可容纳的节点数。"),
+            text(
+                "With a host port at most one pod fits on a node: lower the replicas, add nodes, \
+                 or make it a DaemonSet. During a rolling update set maxSurge to 0, or the new \
+                 pod waits for the old one's port.",
+                "用了主机端口，每个节点至多放一个：减少副本、增加节点，或改为 DaemonSet。滚动更新\
+                 时把 maxSurge 设为 0，否则新 Pod 要等旧 Pod 让出端口。",
+            ),
+            &["kubectl scale deployment NAME -n NAMESPACE --replicas=COUNT"],
+        ),
+        remedy(
+            text("Two applications want the same port.", "两个应用要用同一个端口。"),
+            text(
+                "Give one of them another port, another hostIP, or keep them on different nodes.",
+                "给其中一个换端口、换 hostIP，或让它们分处不同的节点。",
+            ),
+            &[],
+        ),
+        remedy(
+            text("The pod is Failed and nothing owns it.", "Pod 已经 Failed，且没有控制器管它。"),
+            text(
+                "Delete it and create it again once the port is free; a failed pod is not \
+                 started again.",
+                "等端口空出来之后删除并重建；Failed 的 Pod 不会再被启动。",
+            ),
+            &["kubectl delete pod POD -n NAMESPACE"],
+        ),
+    ]),
+    misreadings: &[
+        misreading(
+            text(
+                "A pod with this event stays Pending, and the scheduler may move it.",
+                "出现这条事件的 Pod 停在 Pending，调度器可能把它挪走。",
+            ),
+            text(
+                "Pending is the scheduler's case. A pod that the node refused is Failed for \
+                 good, and pods never move.",
+                "Pending 是调度器的情形。被节点拒绝的 Pod 永远是 Failed；而且 Pod 从不迁移。",
+            ),
+        ),
+        misreading(
+            text("It tells when a process on the host uses the port.", "宿主机上有进程占用该端口时，它会报告。"),
+            text(
+                "Nothing checks that. The port mapping is a packet rule, not a listening socket: \
+                 the host process silently loses its traffic to the pod. Only a host-network pod \
+                 fails to bind, and that shows as BackOff.",
+                "没有任何组件检查这一点。端口映射是报文规则而非监听套接字：宿主机进程的流量会悄悄\
+                 改送给 Pod。只有使用主机网络的 Pod 才会绑定失败，表现为 BackOff。",
+            ),
+        ),
+        misreading(
+            text("NodePort Services never conflict.", "NodePort 类型的 Service 不会冲突。"),
+            text(
+                "A node port that another Service holds is refused by the API (422), and a host \
+                 process on that port loses its traffic as well.",
+                "已被其他 Service 占用的节点端口会被 API 拒绝（422）；在该端口上监听的宿主机进程\
+                 同样会失去流量。",
+            ),
+        ),
+    ],
+    aliases: &[alias(
+        "NodePorts",
+        "The reason that the kubelet of today gives when it refuses the pod.",
+        "如今的 kubelet 拒绝 Pod 时使用的 reason。",
+    )],
+    see_also: &[Reason::FailedScheduling, Reason::BackOff, Reason::FailedSync],
+};
+
+const DNS_CONFIG: Entry = Entry {
+    reason: Reason::DNSConfigForming,
+    severity: Severity::Warning,
+    category: Category::Network,
+    status: Status::Current,
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When the DNS settings of a pod, merged from its policy, the node and its dnsConfig, \
+             exceed the limits and were cut.",
+            "Pod 的 DNS 设置（由策略、节点和 dnsConfig 合并而成）超出上限而被截断时。",
+        ),
+    },
+    emitter: "kubelet",
+    object: "Pod",
+    api: Api::Core,
+    versions: Versions { since: Bound::Unverified("1.9"), until: Bound::Present },
+    summary: text("The DNS settings were too long and were cut", "DNS 设置超出上限，已被截断"),
+    messages: &[
+        message(
+            "Kubernetes, Portolan",
+            "Nameserver limits were exceeded, some nameservers have been omitted, the applied \
+             nameserver line is: {servers}",
+        ),
+        message(
+            "Kubernetes, Portolan",
+            "Search Line limits were exceeded, some search paths have been omitted, the applied \
+             search line is: {searches}",
+        ),
+    ],
+    meaning: text(
+        "More than 3 name servers, or more than 32 search paths, or a search line of more than \
+         2048 characters, or a single path of more than 253 came together. What did not fit was \
+         left out, the pod starts normally, and the text shows what it got. Up to 1.25 the \
+         limits for search paths were 6 and 256. It is a notice, not a failure.",
+        "名字服务器多于 3 个，或搜索域多于 32 个，或整行搜索域超过 2048 个字符，或单个搜索域超过 \
+         253 个字符。放不下的被丢弃，Pod 正常启动，文字里写着实际采用的内容。1.25 及之前，搜索域\
+         的上限是 6 个、256 个字符。这是提醒，不是故障。",
+    ),
+    impact: Impact {
+        harm: Harm::Low,
+        who: text(
+            "Programs that need a name server or a search path that was cut: short names do not \
+             resolve, and fully qualified ones do. All others notice nothing.",
+            "需要用到被丢弃的名字服务器或搜索域的程序：短名称解析不到，完整域名仍可解析。其余毫无\
+             察觉。",
+        ),
+    },
+    chain: Chain {
+        before: text("Scheduled.", "Scheduled。"),
+        after: text(
+            "Created and Started as usual. The same text counts up whenever the pod's sandbox is \
+             made anew.",
+            "照常出现 Created 和 Started。每当 Pod 的沙箱重建，同样的文字就计数加一。",
+        ),
+    },
+    checks: &[
+        check(
+            "What the pod really got.",
+            "Pod 实际得到的配置。",
+            "kubectl exec POD -n NAMESPACE -- cat /etc/resolv.conf",
+        ),
+        check(
+            "Its policy and additions.",
+            "它的策略和附加设置。",
+            "kubectl get pod POD -n NAMESPACE -o jsonpath='{.spec.dnsPolicy} {.spec.dnsConfig}'",
+        ),
+        check(
+            "On the node: the file that policies Default and ClusterFirst build on.",
+            "在节点上：Default 与 ClusterFirst 策略都以此文件为基础。",
+            "cat /etc/resolv.conf",
+        ),
+        check(
+            "Whether names resolve.",
+            "名称能否解析。",
+            "kubectl exec POD -n NAMESPACE -- nslookup kubernetes.default",
+        ),
+    ],
+    remedies: Remedies::Steps(&[
+        remedy(
+            text("Nothing that matters was cut.", "被丢弃的都无关紧要。"),
+            text(
+                "Nothing to do; shorten the node's list when convenient, to be rid of the notice.",
+                "无需处理；方便时缩短节点上的列表，提醒就会消失。",
+            ),
+            &[],
+        ),
+        remedy(
+            text("The node lists too many servers or search paths.", "节点上的名字服务器或搜索域过多。"),
+            text(
+                "Shorten the file that the kubelet reads (resolvConf in its configuration; \
+                 /run/systemd/resolve/resolv.conf under systemd-resolved). New pods follow; \
+                 running ones keep their file.",
+                "精简 kubelet 读取的文件（其配置中的 resolvConf；使用 systemd-resolved 时是 \
+                 /run/systemd/resolve/resolv.conf）。新 Pod 会采用，已运行的 Pod 保持原样。",
+            ),
+            &[],
+        ),
+        remedy(
+            text("The pod's dnsConfig adds too much.", "Pod 的 dnsConfig 附加得太多。"),
+            text(
+                "Remove entries there, or set dnsPolicy None and write the whole list yourself, \
+                 including the cluster's DNS server.",
+                "在那里删减；或把 dnsPolicy 设为 None，自己写出完整列表，别漏了集群 DNS。",
+            ),
+            &["kubectl explain pod.spec.dnsConfig"],
+        ),
+    ]),
+    misreadings: &[
+        misreading(
+            text(
+                "The kubelet could not form the DNS configuration, so the pod cannot resolve \
+                 names.",
+                "kubelet 无法生成 DNS 配置，所以 Pod 解析不了域名。",
+            ),
+            text(
+                "It could, and did; only the surplus is missing. A resolv.conf that cannot be \
+                 read shows as FailedCreatePodSandBox, and the pod does not start.",
+                "配置已经生成，只是少了超出的部分。resolv.conf 读不了时，显示为 \
+                 FailedCreatePodSandBox，而且 Pod 不会启动。",
+            ),
+        ),
+        misreading(
+            text(
+                "`cannot find service kube-dns` is one of its texts.",
+                "`cannot find service kube-dns` 是它的一种文字。",
+            ),
+            text(
+                "The kubelet never looks that Service up; it has the address from its own \
+                 configuration. When that is missing it says MissingClusterDNS, on the pod and \
+                 on the node.",
+                "kubelet 从不查询那个 Service，地址写在它自己的配置里。缺少这项配置时，它会在 \
+                 Pod 和节点上发出 MissingClusterDNS。",
+            ),
+        ),
+    ],
+    aliases: &[
+        alias(
+            "MissingClusterDNS",
+            "The kubelet has no clusterDNS configured, and a pod with policy ClusterFirst got \
+             the node's DNS instead.",
+            "kubelet 没有配置 clusterDNS，ClusterFirst 策略的 Pod 只好改用节点的 DNS。",
+        ),
+        alias(
+            "CheckLimitsForResolvConf",
+            "On the Node, once when the kubelet starts: its resolv.conf alone exceeds the limits \
+             or cannot be read.",
+            "挂在 Node 上，kubelet 启动时检查一次：resolv.conf 本身超限或无法读取。",
+        ),
+    ],
+    see_also: &[Reason::FailedCreatePodSandBox, Reason::Started],
+};

@@ -1,0 +1,195 @@
+//! Nodes and their proxies.
+//!
+//! Upstream: `pkg/kubelet/kubelet_node_status.go`, `cmd/kube-proxy/app` and `pkg/proxy/healthcheck`.
+
+use super::{DESCRIBE_SERVICE, alias, check, message, misreading, noted, remedy};
+use crate::lang::text;
+use crate::{Api, Bound, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
+
+pub(super) const ENTRIES: &[Entry] = &[NODE_READY, STARTING, HEALTHCHECK_FAILED];
+
+const NODE_READY: Entry = Entry {
+    reason: Reason::NodeReady,
+    severity: Severity::Normal,
+    category: Category::Node,
+    status: Status::Current,
+    portolan: Portolan {
+        emits: true,
+        when: text("When the Ready condition of a node turns true.", "节点的 Ready 状态变为 True 时。"),
+    },
+    emitter: "kubelet",
+    object: "Node",
+    api: Api::Core,
+    versions: Versions { since: Bound::Unverified("1.0"), until: Bound::Present },
+    summary: text("A node became ready", "节点已就绪"),
+    messages: &[message("Kubernetes, Portolan", "Node {node} status is now: NodeReady")],
+    meaning: text(
+        "The node can take pods. Load balancers do not wait for it: since 1.27 a node is in \
+         their list whether ready or not, and their own health checks decide.",
+        "节点可以接收 Pod。负载均衡器并不等它：从 1.27 起，不论是否就绪，节点都在其列表中，由其自\
+         身的健康检查决定。",
+    ),
+    impact: Impact { harm: Harm::None, who: text("Nobody.", "无人受影响。") },
+    chain: Chain {
+        before: text("Starting.", "Starting。"),
+        after: text("Waiting pods get Scheduled.", "等待中的 Pod 得到 Scheduled。"),
+    },
+    checks: &[check("The nodes.", "节点。", "kubectl get nodes -o wide")],
+    remedies: Remedies::NoneNeeded(text("Nothing to do: this is routine.", "无需处理，这是正常流程。")),
+    misreadings: &[misreading(
+        text(
+            "`kubectl describe node` always shows the Events of kubelet and kube-proxy.",
+            "`kubectl describe node` 总能显示 kubelet 与 kube-proxy 的事件。",
+        ),
+        text(
+            "In 1.35 and 1.36 it misses them: they are written without the node's UID, and \
+             describe searches by it. Use `kubectl get events -n default` there.",
+            "在 1.35 和 1.36 中看不到：这些事件没有写入节点的 UID，而 describe 按 UID 查找。请改\
+             用 `kubectl get events -n default`。",
+        ),
+    )],
+    aliases: &[alias(
+        "NodeNotReady",
+        "The opposite: the node stopped reporting, or reports trouble.",
+        "与之相反：节点停止上报，或上报了异常。",
+    )],
+    see_also: &[Reason::Starting, Reason::UnAvailableLoadBalancer],
+};
+
+const STARTING: Entry = Entry {
+    reason: Reason::Starting,
+    severity: Severity::Normal,
+    category: Category::Node,
+    status: Status::Current,
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When the agent or the proxy of a node starts.",
+            "节点的代理（node agent）或服务代理（proxy）启动时。",
+        ),
+    },
+    emitter: "kube-proxy",
+    object: "Node",
+    api: Api::Events,
+    versions: Versions { since: Bound::Unverified("1.0"), until: Bound::Present },
+    summary: text("A part of a node starts", "节点的某个组件正在启动"),
+    messages: &[
+        noted("Kubernetes", "", text("From kube-proxy, without a text.", "来自 kube-proxy，没有文字。")),
+        noted("Kubernetes", "Starting kubelet.", text("From kubelet, on the core API.", "来自 kubelet，走 core API。")),
+    ],
+    meaning: text(
+        "A process of the node was started, or started again. While the proxy is away, the rules \
+         that it left behind keep working, but follow no change.",
+        "节点上的某个进程启动或重启。proxy 不在期间，它留下的规则照常工作，但不再跟随变化。",
+    ),
+    impact: Impact {
+        harm: Harm::None,
+        who: text(
+            "Nobody. If it repeats, the process keeps dying, and changes of Services arrive late \
+             on that node.",
+            "无人受影响。如果反复出现，说明进程不断崩溃，该节点上 Service 的变化会迟到。",
+        ),
+    },
+    chain: Chain { before: text("Nothing.", "没有前兆。"), after: text("NodeReady.", "NodeReady。") },
+    checks: &[check(
+        "How often it happens.",
+        "发生的频率。",
+        "kubectl get events -n default --field-selector involvedObject.kind=Node,reason=Starting",
+    )],
+    remedies: Remedies::NoneNeeded(text(
+        "Nothing to do. If it repeats, read the log of that process.",
+        "无需处理。如果反复出现，请看该进程的日志。",
+    )),
+    misreadings: &[misreading(
+        text("kube-proxy emits no events.", "kube-proxy 不产生任何事件。"),
+        text(
+            "It has a handful, this one among them. But failed syncs of its rules are indeed \
+             only in its log and metrics.",
+            "它会发几种，这条便是其一。不过规则同步失败确实只体现在日志和指标中。",
+        ),
+    )],
+    aliases: &[],
+    see_also: &[Reason::NodeReady, Reason::FailedToStartServiceHealthcheck],
+};
+
+const HEALTHCHECK_FAILED: Entry = Entry {
+    reason: Reason::FailedToStartServiceHealthcheck,
+    severity: Severity::Warning,
+    category: Category::Node,
+    status: Status::Current,
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When the proxy of a node cannot listen on the healthCheckNodePort of a Service.",
+            "节点的 proxy 无法监听某个 Service 的 healthCheckNodePort 时。",
+        ),
+    },
+    emitter: "kube-proxy",
+    object: "Service",
+    api: Api::Events,
+    versions: Versions::since("1.36"),
+    summary: text("A node cannot answer the balancer's health check", "节点无法应答负载均衡器的健康检查"),
+    messages: &[message(
+        "Kubernetes, Portolan",
+        "node {node} failed to start healthcheck \"{namespace}/{name}\" on port {port}: {error}",
+    )],
+    meaning: text(
+        "A LoadBalancer Service with externalTrafficPolicy Local has a port on which each node \
+         tells the balancer whether it has a pod. Something else on this node holds that port, \
+         so the balancer takes the node for unhealthy.",
+        "externalTrafficPolicy 为 Local 的 LoadBalancer Service 有一个端口，各节点借它告诉负载均\
+         衡器自己有没有 Pod。该节点上这个端口被别的程序占用，负载均衡器便认为该节点不健康。",
+    ),
+    impact: Impact {
+        harm: Harm::Medium,
+        who: text(
+            "Clients from outside: no traffic comes in through this node. With pods on this node \
+             only, the external address is dead.",
+            "外部的客户端：流量不再从该节点进入。如果 Pod 只在这个节点上，外部地址就完全不通。",
+        ),
+    },
+    chain: Chain {
+        before: text("The Service was created or changed.", "Service 被创建或变更。"),
+        after: text("Another try at the proxy's next sync.", "proxy 下一次同步时再试。"),
+    },
+    checks: &[
+        check(
+            "The event: it carries no UID in Kubernetes, so describe of the Service does not \
+             show it.",
+            "查找事件：Kubernetes 中它没有 UID，describe Service 看不到。",
+            "kubectl get events -n NAMESPACE --field-selector \
+             involvedObject.kind=Service,involvedObject.name=NAME",
+        ),
+        DESCRIBE_SERVICE,
+        check("On the node: who holds the port.", "在节点上：谁占着该端口。", "ss -ltnp"),
+    ],
+    remedies: Remedies::Steps(&[
+        remedy(
+            text("A process of the host holds the port.", "宿主机上有进程占用该端口。"),
+            text("Stop it, or keep it out of the node port range for good.", "停掉它，或让它从此避开节点端口范围。"),
+            &["ss -ltnp"],
+        ),
+        remedy(
+            text("The process must stay.", "该进程必须保留。"),
+            text(
+                "Give the Service another port: set externalTrafficPolicy to Cluster and back to \
+                 Local, which allocates a new one.",
+                "给 Service 换一个端口：把 externalTrafficPolicy 改为 Cluster 再改回 Local，会重\
+                 新分配。",
+            ),
+            &[
+                "kubectl patch service NAME -n NAMESPACE -p \
+                 '{\"spec\":{\"externalTrafficPolicy\":\"Cluster\"}}'",
+                "kubectl patch service NAME -n NAMESPACE -p \
+                 '{\"spec\":{\"externalTrafficPolicy\":\"Local\"}}'",
+            ],
+        ),
+    ]),
+    misreadings: &[],
+    aliases: &[alias(
+        "FailedToStartProxierHealthcheck",
+        "On the Node: the proxy cannot listen on its own health port (10256).",
+        "挂在 Node 上：proxy 无法监听自身的健康端口（10256）。",
+    )],
+    see_also: &[Reason::Starting, Reason::EnsuredLoadBalancer],
+};

@@ -1,0 +1,444 @@
+//! What goes wrong with pods: no place, no network, no start, failed probes.
+//!
+//! Upstream: the scheduler, and `pkg/kubelet` (`kuberuntime`, `prober`, `pod_workers.go`).
+
+use super::{DESCRIBE_POD, OLD, alias, check, message, misreading, noted, remedy};
+use crate::lang::text;
+use crate::{Api, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
+
+pub(super) const ENTRIES: &[Entry] = &[FAILED_SYNC, FAILED_SCHEDULING, UNHEALTHY, BACK_OFF, FAILED, FAILED_SANDBOX];
+
+const FAILED_SYNC: Entry = Entry {
+    reason: Reason::FailedSync,
+    severity: Severity::Warning,
+    category: Category::Workloads,
+    status: Status::Current,
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When a node agent cannot bring a pod in line with its spec for a reason that no \
+             other word covers.",
+            "节点代理无法让 Pod 与其规格一致，而又没有更确切的 reason 时。",
+        ),
+    },
+    emitter: "kubelet",
+    object: "Pod",
+    api: Api::Core,
+    versions: Versions::since("1.27"),
+    summary: text("The node could not sync the pod", "节点未能同步 Pod"),
+    messages: &[message("Kubernetes", "error determining status: {error}")],
+    meaning: text(
+        "The kubelet asked its container runtime about the pod and got no usable answer, so it \
+         does not know what runs and leaves things as they are until the next try. It is a \
+         statement about the runtime of the node, not about the pod or its ports.",
+        "kubelet 向容器运行时询问 Pod 的情况，没有得到可用的回答，因此不知道什么在运行，暂且维持\
+         原状，等下一次再试。它说的是节点上的运行时，而不是 Pod 或端口。",
+    ),
+    impact: Impact {
+        harm: Harm::Medium,
+        who: text(
+            "The pod and usually all others of that node: what runs keeps running, but nothing \
+             is started, stopped or reported while it lasts.",
+            "该 Pod，通常还有该节点上的其他 Pod：已经运行的继续运行，但在此期间不会启动、停止或上\
+             报任何东西。",
+        ),
+    },
+    chain: Chain {
+        before: text("Nothing in particular.", "没有特定的前兆。"),
+        after: text(
+            "The same again with a growing count until the runtime answers; in the end the node \
+             may become NotReady.",
+            "在运行时恢复应答之前反复出现，次数递增；最终节点可能变为 NotReady。",
+        ),
+    },
+    checks: &[
+        DESCRIBE_POD,
+        check(
+            "Whether other pods of the node say the same.",
+            "该节点上其他 Pod 是否也这样。",
+            "kubectl get events -A --field-selector reason=FailedSync",
+        ),
+        check("The state of the node.", "节点的状态。", "kubectl describe node NODE"),
+        check("On the node: whether the runtime answers.", "在节点上：运行时是否应答。", "crictl pods"),
+    ],
+    remedies: Remedies::Steps(&[
+        remedy(
+            text("It came once.", "只出现一次。"),
+            text("Nothing to do: the runtime was busy.", "无需处理，只是运行时当时繁忙。"),
+            &[],
+        ),
+        remedy(
+            text("It goes on, for many pods of one node.", "同一节点上的许多 Pod 持续出现。"),
+            text(
+                "The runtime of that node hangs or its disk is full or slow. Take the node out \
+                 of service, then restart the runtime and read its log.",
+                "该节点的运行时卡住，或磁盘已满、过慢。先把节点置为不可调度，再重启运行时并查看其\
+                 日志。",
+            ),
+            &["kubectl cordon NODE", "systemctl restart containerd", "journalctl -u containerd --since -1h"],
+        ),
+    ]),
+    misreadings: &[misreading(
+        text(
+            "It accompanies a host port conflict, with `failed to check port availability`.",
+            "主机端口冲突时会伴随出现，文字是 `failed to check port availability`。",
+        ),
+        text(
+            "The kubelet checks no ports there. The two have nothing to do with each other.",
+            "kubelet 在那里不检查端口，两者毫无关系。",
+        ),
+    )],
+    aliases: &[],
+    see_also: &[Reason::FailedCreatePodSandBox, Reason::HostPortConflict, Reason::NodeReady],
+};
+
+const FAILED_SCHEDULING: Entry = Entry {
+    reason: Reason::FailedScheduling,
+    severity: Severity::Warning,
+    category: Category::Workloads,
+    status: Status::Current,
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When no ready node can take the pod. The text counts the nodes by what stands in \
+             the way.",
+            "没有就绪的节点能接收该 Pod 时。文字按原因列出各有多少节点。",
+        ),
+    },
+    emitter: "default-scheduler",
+    object: "Pod",
+    api: Api::Events,
+    versions: OLD,
+    summary: text("No node can take the pod", "没有节点能接收 Pod"),
+    messages: &[
+        message("Kubernetes, Portolan", "0/{count} nodes are available: {causes}."),
+        noted(
+            "Kubernetes, Portolan",
+            "0/{count} nodes are available: {count} node(s) didn't have free ports for the \
+             requested pod ports.",
+            text("A host port conflict, as the scheduler sees it.", "调度器眼中的主机端口冲突。"),
+        ),
+    ],
+    meaning: text(
+        "Every node was ruled out: not ready, tainted, too full, not matched by the selector or \
+         affinity, or its host port is taken. The pod stays Pending and is tried again whenever \
+         something relevant changes.",
+        "所有节点都被排除：未就绪、有污点、资源不足、不符合选择器或亲和性，或主机端口已被占用。\
+         Pod 停在 Pending，相关情况一有变化就会再试。",
+    ),
+    impact: Impact {
+        harm: Harm::Medium,
+        who: text(
+            "The Service has one pod fewer than wanted; with none running it refuses connections.",
+            "Service 的 Pod 少于期望；如果一个都没运行，连接会被拒绝。",
+        ),
+    },
+    chain: Chain {
+        before: text("SuccessfulCreate of the ReplicaSet.", "ReplicaSet 的 SuccessfulCreate。"),
+        after: text("Scheduled, once a node fits.", "有合适的节点时，出现 Scheduled。"),
+    },
+    checks: &[
+        DESCRIBE_POD,
+        check("The nodes, with their state and taints.", "节点及其状态。", "kubectl get nodes -o wide"),
+    ],
+    remedies: Remedies::Steps(&[
+        remedy(
+            text("The text names one cause for all nodes.", "所有节点都是同一个原因。"),
+            text(
+                "Remove that cause: free a port, lower the requests, correct the selector, \
+                 tolerate the taint, or add a node.",
+                "消除这个原因：让出端口、降低资源请求、改正选择器、容忍污点，或增加节点。",
+            ),
+            &["kubectl describe node NODE"],
+        ),
+        remedy(
+            text("Nodes are not ready.", "节点未就绪。"),
+            text("Repair them first; the pod follows by itself.", "先修复节点，Pod 会自行调度。"),
+            &["kubectl get nodes"],
+        ),
+    ]),
+    misreadings: &[],
+    aliases: &[],
+    see_also: &[Reason::Scheduled, Reason::HostPortConflict, Reason::NodeReady],
+};
+
+const UNHEALTHY: Entry = Entry {
+    reason: Reason::Unhealthy,
+    severity: Severity::Warning,
+    category: Category::Workloads,
+    status: Status::Current,
+    portolan: Portolan {
+        emits: true, when: text("For each failed probe of a container.", "容器的探针每失败一次。")
+    },
+    emitter: "kubelet",
+    object: "Pod",
+    api: Api::Core,
+    versions: OLD,
+    summary: text("A probe of a container failed", "容器的探针失败"),
+    messages: &[
+        message("Kubernetes, Portolan", "Readiness probe failed: {output}"),
+        message("Kubernetes, Portolan", "Liveness probe failed: {output}"),
+        message("Kubernetes, Portolan", "Startup probe failed: {output}"),
+    ],
+    meaning: text(
+        "One probe failed. Only after failureThreshold failures in a row does it have an effect: \
+         with readiness the pod leaves its Services, with liveness or startup the container is \
+         restarted.",
+        "一次探测失败。连续失败达到 failureThreshold 次才会生效：就绪探针会让 Pod 退出 Service；\
+         存活或启动探针会让容器重启。",
+    ),
+    impact: Impact {
+        harm: Harm::Medium,
+        who: text(
+            "The Service loses this pod while it is not ready; when all pods are unready, new \
+             connections are refused.",
+            "未就绪期间，Service 少一个 Pod；全部未就绪时，新连接会被拒绝。",
+        ),
+    },
+    chain: Chain {
+        before: text("Started.", "Started。"),
+        after: text("For liveness: Killing, then Created and Started.", "存活探针：Killing，随后 Created 和 Started。"),
+    },
+    checks: &[
+        DESCRIBE_POD,
+        check("What the program says.", "程序自己的日志。", "kubectl logs POD -n NAMESPACE --tail=100"),
+    ],
+    remedies: Remedies::Steps(&[
+        remedy(
+            text("The text has `connection refused`.", "文字中有 `connection refused`。"),
+            text(
+                "Nothing listens on the port of the probe: correct the port, or let the program \
+                 listen on all addresses and not on 127.0.0.1 only.",
+                "探针的端口上没有监听：改正端口，或让程序监听所有地址，而不只是 127.0.0.1。",
+            ),
+            &["kubectl get pod POD -n NAMESPACE -o jsonpath='{.spec.containers[*].readinessProbe}'"],
+        ),
+        remedy(
+            text("It only happens while the program starts.", "只在启动期间出现。"),
+            text("Add a startup probe, or raise initialDelaySeconds.", "加上启动探针，或增大 initialDelaySeconds。"),
+            &[],
+        ),
+        remedy(
+            text("The text has a timeout.", "文字中有超时。"),
+            text(
+                "The program is too slow or too busy: raise timeoutSeconds (1 second unless set) \
+                 or give it more CPU.",
+                "程序太慢或太忙：增大 timeoutSeconds（默认 1 秒），或给它更多 CPU。",
+            ),
+            &[],
+        ),
+    ]),
+    misreadings: &[],
+    aliases: &[],
+    see_also: &[Reason::Killing, Reason::Started, Reason::BackOff],
+};
+
+const BACK_OFF: Entry = Entry {
+    reason: Reason::BackOff,
+    severity: Severity::Warning,
+    category: Category::Workloads,
+    status: Status::Current,
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When a container that keeps ending has to wait before its next start.",
+            "反复退出的容器需要等待一段时间才能再次启动时。",
+        ),
+    },
+    emitter: "kubelet",
+    object: "Pod",
+    api: Api::Core,
+    versions: OLD,
+    summary: text("A container that keeps ending waits for its restart", "容器反复退出，正等待重启"),
+    messages: &[message(
+        "Kubernetes, Portolan",
+        "Back-off restarting failed container {container} in pod {pod}_{namespace}({uid})",
+    )],
+    meaning: text(
+        "The container ended soon after it started, again and again. The pause before each \
+         restart doubles from 10 s to 5 min; kubectl shows CrashLoopBackOff meanwhile.",
+        "容器启动不久就退出，一再如此。每次重启前的等待从 10 秒翻倍到 5 分钟，期间 kubectl 显示 \
+         CrashLoopBackOff。",
+    ),
+    impact: Impact {
+        harm: Harm::High,
+        who: text(
+            "The Service has no use of this pod; with all pods like that, it refuses connections.",
+            "Service 用不上这个 Pod；如果所有 Pod 都这样，连接会被拒绝。",
+        ),
+    },
+    chain: Chain {
+        before: text("Started.", "Started。"),
+        after: text("Started, after the pause.", "等待之后再次 Started。"),
+    },
+    checks: &[
+        check("The last words of the program.", "程序退出前的日志。", "kubectl logs POD -n NAMESPACE --previous"),
+        check(
+            "How it ended: exit code or signal.",
+            "退出方式：退出码或信号。",
+            "kubectl get pod POD -n NAMESPACE -o \
+             jsonpath='{.status.containerStatuses[*].lastState.terminated}'",
+        ),
+    ],
+    remedies: Remedies::Steps(&[
+        remedy(
+            text("The log names a cause.", "日志写明了原因。"),
+            text("Repair that; the next start comes by itself.", "修复它，之后会自行启动。"),
+            &[],
+        ),
+        remedy(
+            text("The log has `address already in use`.", "日志中有 `address already in use`。"),
+            text(
+                "A host-network pod and something else on the node want the same port: change \
+                 one of them.",
+                "使用主机网络的 Pod 与节点上的其他程序争用同一端口：改掉其中一个。",
+            ),
+            &["ss -ltnup"],
+        ),
+    ]),
+    misreadings: &[],
+    aliases: &[],
+    see_also: &[Reason::Started, Reason::Unhealthy, Reason::Failed],
+};
+
+const FAILED: Entry = Entry {
+    reason: Reason::Failed,
+    severity: Severity::Warning,
+    category: Category::Workloads,
+    status: Status::Current,
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When a container could not be started, for instance because its image is not known \
+             to the node.",
+            "容器启动失败时，例如节点不认识它的镜像。",
+        ),
+    },
+    emitter: "kubelet",
+    object: "Pod",
+    api: Api::Core,
+    versions: OLD,
+    summary: text("A container could not be started", "容器启动失败"),
+    messages: &[
+        message("Kubernetes, Portolan", "Error: {error}"),
+        message("Kubernetes", "Failed to pull image \"{image}\": {error}"),
+    ],
+    meaning: text(
+        "The node could not get the image, or could not create or start the container.",
+        "节点取不到镜像，或者无法创建、启动容器。",
+    ),
+    impact: Impact { harm: Harm::High, who: text("The pod does not run.", "Pod 没有运行。") },
+    chain: Chain {
+        before: text("Scheduled.", "Scheduled。"),
+        after: text("BackOff, and another try.", "BackOff，之后再试。"),
+    },
+    checks: &[
+        DESCRIBE_POD,
+        check(
+            "The image that it asks for.",
+            "它要求的镜像。",
+            "kubectl get pod POD -n NAMESPACE -o jsonpath='{.spec.containers[*].image}'",
+        ),
+    ],
+    remedies: Remedies::Steps(&[
+        remedy(
+            text("The image name is wrong or unknown.", "镜像名有误，或节点不认识。"),
+            text(
+                "Correct it. In Portolan an image names a program on this machine: \
+                 `portolan/echo`, or what `portolan up --image NAME=PATH` declares.",
+                "改正镜像名。在 Portolan 中，镜像名对应本机上的程序：`portolan/echo`，或由 \
+                 `portolan up --image NAME=PATH` 声明的程序。",
+            ),
+            &["kubectl set image deployment/NAME -n NAMESPACE CONTAINER=IMAGE"],
+        ),
+        remedy(
+            text("The command does not exist in the image.", "镜像里没有该命令。"),
+            text("Correct command and args.", "改正 command 和 args。"),
+            &["kubectl edit deployment NAME -n NAMESPACE"],
+        ),
+    ]),
+    misreadings: &[],
+    aliases: &[],
+    see_also: &[Reason::BackOff, Reason::FailedCreatePodSandBox],
+};
+
+const FAILED_SANDBOX: Entry = Entry {
+    reason: Reason::FailedCreatePodSandBox,
+    severity: Severity::Warning,
+    category: Category::Workloads,
+    status: Status::Current,
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When the network namespace, address or DNS file of a pod could not be made.",
+            "Pod 的网络命名空间、地址或 DNS 文件未能建立时。",
+        ),
+    },
+    emitter: "kubelet",
+    object: "Pod",
+    api: Api::Core,
+    versions: Versions::since("1.27"),
+    summary: text("The network of the pod could not be set up", "Pod 的网络未能建立"),
+    messages: &[message("Kubernetes, Portolan", "Failed to create pod sandbox: {error}")],
+    meaning: text(
+        "Before its containers a pod needs a sandbox with a network. This is where an exhausted \
+         pod address range, a broken network plugin and an unreadable resolv.conf show up.",
+        "在容器之前，Pod 需要一个带网络的沙箱。Pod 地址耗尽、网络插件故障、resolv.conf 不可读，都\
+         在这里暴露。",
+    ),
+    impact: Impact {
+        harm: Harm::High,
+        who: text(
+            "The pod stays Pending (ContainerCreating); often all new pods of that node.",
+            "Pod 停在 Pending（ContainerCreating）；往往该节点上的新 Pod 都如此。",
+        ),
+    },
+    chain: Chain {
+        before: text("Scheduled.", "Scheduled。"),
+        after: text("Another try, with growing pauses.", "以越来越长的间隔重试。"),
+    },
+    checks: &[
+        DESCRIBE_POD,
+        check(
+            "Whether it concerns one node only.",
+            "是否只涉及某一个节点。",
+            "kubectl get events -A --field-selector reason=FailedCreatePodSandBox",
+        ),
+        check(
+            "The address ranges of the nodes.",
+            "各节点的地址范围。",
+            "kubectl get nodes -o custom-columns=NAME:.metadata.name,CIDR:.spec.podCIDR",
+        ),
+    ],
+    remedies: Remedies::Steps(&[
+        remedy(
+            text("The text says that no address is left.", "文字表明地址已用尽。"),
+            text(
+                "Spread the pods over more nodes, or widen the pool in the network plugin.",
+                "把 Pod 分散到更多节点，或在网络插件中扩大地址池。",
+            ),
+            &["kubectl get pods -A -o wide --field-selector spec.nodeName=NODE"],
+        ),
+        remedy(
+            text("The text names a resolv.conf.", "文字中提到某个 resolv.conf。"),
+            text(
+                "The file that the kubelet is configured with is missing or damaged on that \
+                 node; restore it.",
+                "kubelet 所配置的文件在该节点上缺失或损坏，请恢复。",
+            ),
+            &[],
+        ),
+        remedy(
+            text("The text names the network plugin.", "文字中提到网络插件。"),
+            text("Look at the plugin's pod on that node.", "查看该节点上的插件 Pod。"),
+            &["kubectl get pods -n kube-system -o wide --field-selector spec.nodeName=NODE"],
+        ),
+    ]),
+    misreadings: &[],
+    aliases: &[alias(
+        "NetworkNotReady",
+        "The network plugin of the node has not started yet; pods on the host network are exempt.",
+        "节点的网络插件尚未就绪；使用主机网络的 Pod 不受限制。",
+    )],
+    see_also: &[Reason::IPNotAllocated, Reason::DNSConfigForming, Reason::Scheduled],
+};

@@ -1,0 +1,165 @@
+//! Entries as files of `docs/events/`.
+
+use std::fmt::Write;
+
+use super::words;
+use crate::lang::{Lang, Text};
+use crate::{Category, Entry, Message, Remedies, entries};
+
+/// Said at the top of every generated file.
+const GENERATED: &str = "<!-- Generated from crates/catalogue: UPDATE_DOCS=1 cargo test -p portolan-catalogue -->\n\n";
+
+/// The page of one entry: `docs/events/LANG/REASON.md`.
+pub fn markdown(entry: &Entry, lang: Lang) -> String {
+    let mut out = String::from(GENERATED);
+    let other = match lang {
+        Lang::En => (Lang::Zh, "中文"),
+        Lang::Zh => (Lang::En, "English"),
+    };
+    line(&mut out, &format!("# {}\n", entry.reason));
+    line(&mut out, &format!("[{}](../{}/{}.md)\n", other.1, other.0.code(), entry.reason));
+    line(&mut out, &format!("{}\n", entry.summary.get(lang)));
+    facts(&mut out, entry, lang);
+    messages(&mut out, entry.messages, lang);
+    for (heading, text) in [(words::MEANING, entry.meaning), (words::WHO, entry.impact.who)] {
+        section(&mut out, heading, lang);
+        line(&mut out, text.get(lang));
+    }
+    section(&mut out, words::CHAIN, lang);
+    for (label, text) in [(words::BEFORE, entry.chain.before), (words::AFTER, entry.chain.after)] {
+        line(&mut out, &format!("- **{}**{}{}", label.get(lang), words::colon(lang), text.get(lang)));
+    }
+    checks_and_remedies(&mut out, entry, lang);
+    rest(&mut out, entry, lang);
+    out
+}
+
+fn facts(out: &mut String, entry: &Entry, lang: Lang) {
+    line(out, "| | |");
+    line(out, "|---|---|");
+    for (label, value) in [
+        (words::TYPE, entry.severity.as_str().to_owned()),
+        (words::FROM, entry.emitter.to_owned()),
+        (words::OBJECT, words::object(entry, lang)),
+        (words::CATEGORY, entry.category.name().get(lang).to_owned()),
+        (words::VERSIONS, words::versions(entry.versions, lang)),
+        (words::KUBERNETES, words::status(entry.status, lang)),
+        (words::PORTOLAN, words::portolan(entry, lang)),
+        (words::HARM, entry.impact.harm.name().get(lang).to_owned()),
+    ] {
+        line(out, &format!("| {} | {value} |", label.get(lang)));
+    }
+}
+
+fn messages(out: &mut String, messages: &[Message], lang: Lang) {
+    section(out, words::MESSAGES, lang);
+    for message in messages {
+        line(out, &format!("- {}", message.by));
+        if let Some(note) = message.note {
+            line(out, &format!("  ({})", note.get(lang)));
+        }
+        if !message.template.is_empty() {
+            code(out, "  ", "text", &[message.template]);
+        }
+    }
+}
+
+fn checks_and_remedies(out: &mut String, entry: &Entry, lang: Lang) {
+    section(out, words::CHECKS, lang);
+    for (number, check) in entry.checks.iter().enumerate() {
+        line(out, &format!("{}. {}", number + 1, check.shows.get(lang)));
+        code(out, "   ", "sh", &[check.command]);
+    }
+    section(out, words::REMEDIES, lang);
+    match entry.remedies {
+        Remedies::NoneNeeded(why) => line(out, why.get(lang)),
+        Remedies::Steps(steps) => {
+            for step in steps {
+                line(out, &format!("- **{}** {}", step.when.get(lang), step.action.get(lang)));
+                if !step.commands.is_empty() {
+                    code(out, "  ", "sh", step.commands);
+                }
+            }
+        }
+    }
+}
+
+fn rest(out: &mut String, entry: &Entry, lang: Lang) {
+    if !entry.misreadings.is_empty() {
+        section(out, words::MISREADINGS, lang);
+        for misreading in entry.misreadings {
+            line(out, &format!("> {}\n", misreading.claim.get(lang)));
+            line(out, &format!("{}\n", misreading.fact.get(lang)));
+        }
+        // The last one has its empty line from the next section.
+        out.pop();
+    }
+    if !entry.aliases.is_empty() {
+        section(out, words::ALIASES, lang);
+        for alias in entry.aliases {
+            line(out, &format!("- `{}`{}{}", alias.name, words::colon(lang), alias.note.get(lang)));
+        }
+    }
+    section(out, words::SEE_ALSO, lang);
+    let links: Vec<String> = entry.see_also.iter().map(|reason| format!("[{reason}]({reason}.md)")).collect();
+    line(out, &words::enumerate(links.iter().map(String::as_str), lang));
+}
+
+/// The table of all entries: `docs/events/LANG/README.md`.
+pub fn index(lang: Lang) -> String {
+    let mut out = String::from(GENERATED);
+    let (title, other) = match lang {
+        Lang::En => ("Events of the Service network", "[中文](../zh/README.md) - [how to read this](../README.md)"),
+        Lang::Zh => ("Service 网络的事件", "[English](../en/README.md) - [阅读说明](../README.md)"),
+    };
+    line(&mut out, &format!("# {title}\n"));
+    line(&mut out, other);
+    for category in Category::ALL {
+        section(&mut out, category.name(), lang);
+        let heading = [words::REASON, words::TYPE, words::FROM, words::OBJECT, words::KUBERNETES, words::SUMMARY];
+        line(&mut out, &format!("| {} |", heading.map(|heading| heading.get(lang)).join(" | ")));
+        line(&mut out, "|---|---|---|---|---|---|");
+        for entry in entries().iter().filter(|entry| entry.category == category) {
+            let row = [
+                &format!("[{0}]({0}.md)", entry.reason),
+                entry.severity.as_str(),
+                entry.emitter,
+                entry.object,
+                entry.status.word().get(lang),
+                entry.summary.get(lang),
+            ];
+            line(&mut out, &format!("| {} |", row.join(" | ")));
+        }
+    }
+    aliases(&mut out, lang);
+    out
+}
+
+fn aliases(out: &mut String, lang: Lang) {
+    section(out, words::ALIASES, lang);
+    for entry in entries() {
+        for alias in entry.aliases {
+            line(out, &format!("- `{}` -> [{1}]({1}.md)", alias.name, entry.reason));
+        }
+    }
+}
+
+fn section(out: &mut String, heading: Text, lang: Lang) {
+    let heading = heading.get(lang);
+    let mut letters = heading.chars();
+    let capital = letters.next().map(|first| first.to_ascii_uppercase().to_string()).unwrap_or_default();
+    line(out, &format!("\n## {capital}{}\n", letters.as_str()));
+}
+
+fn code(out: &mut String, indent: &str, language: &str, lines: &[&str]) {
+    line(out, &format!("{indent}```{language}"));
+    for text in lines {
+        line(out, &format!("{indent}{text}"));
+    }
+    line(out, &format!("{indent}```"));
+}
+
+fn line(out: &mut String, text: &str) {
+    // Writing to a String does not fail.
+    let _ = writeln!(out, "{text}");
+}

@@ -1,0 +1,114 @@
+//! Headings, and the sentences that say a value of an entry in words.
+
+use crate::lang::{Lang, Text, text};
+use crate::{Bound, Entry, Portolan, Status, Upstream, Versions};
+
+pub(super) const TYPE: Text = text("Type", "类型");
+pub(super) const FROM: Text = text("From", "来源");
+pub(super) const OBJECT: Text = text("Object", "对象");
+pub(super) const CATEGORY: Text = text("Category", "类别");
+pub(super) const VERSIONS: Text = text("Versions", "版本");
+pub(super) const KUBERNETES: Text = text("Kubernetes", "上游");
+pub(super) const PORTOLAN: Text = text("Portolan", "Portolan");
+pub(super) const HARM: Text = text("Harm", "影响");
+pub(super) const MESSAGES: Text = text("Messages", "消息原文");
+pub(super) const MEANING: Text = text("Meaning", "含义");
+pub(super) const WHO: Text = text("Who is hurt", "谁受影响");
+pub(super) const CHAIN: Text = text("Before and after", "前因后果");
+pub(super) const BEFORE: Text = text("Before", "之前");
+pub(super) const AFTER: Text = text("After", "之后");
+pub(super) const CHECKS: Text = text("What to check", "排查步骤");
+pub(super) const REMEDIES: Text = text("What to do", "处理办法");
+pub(super) const MISREADINGS: Text = text("Common misreadings", "常见误解");
+pub(super) const ALIASES: Text = text("Other names", "其他名称");
+pub(super) const SEE_ALSO: Text = text("See also", "另见");
+pub(super) const REASON: Text = text("Reason", "事件原因");
+pub(super) const SUMMARY: Text = text("Summary", "说明");
+
+/// Punctuation between a term and its explanation.
+pub(super) const fn colon(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => ": ",
+        Lang::Zh => "：",
+    }
+}
+
+/// Names in a row.
+pub(super) fn enumerate<'a>(names: impl IntoIterator<Item = &'a str>, lang: Lang) -> String {
+    let separator = match lang {
+        Lang::En => ", ",
+        Lang::Zh => "、",
+    };
+    names.into_iter().collect::<Vec<_>>().join(separator)
+}
+
+/// `Service (v1)`: the object, and the API that the Event is written through.
+pub(super) fn object(entry: &Entry, lang: Lang) -> String {
+    let api = entry.api.as_str();
+    match lang {
+        Lang::En => format!("{} (through {api})", entry.object),
+        Lang::Zh => format!("{}（经 {api} API）", entry.object),
+    }
+}
+
+/// What upstream does with the reason.
+pub(super) fn status(status: Status, lang: Lang) -> String {
+    let instead = || enumerate(status.instead().iter().copied(), lang);
+    match (status, lang) {
+        (Status::Current, Lang::En) => "emits it under this name".to_owned(),
+        (Status::Current, Lang::Zh) => "以此名称发出".to_owned(),
+        (Status::Legacy { .. }, Lang::En) => {
+            format!("emitted it in the past and no longer does; look for {}", instead())
+        }
+        (Status::Legacy { .. }, Lang::Zh) => format!("曾经发出，现已不再使用；应查找 {}", instead()),
+        (Status::ThirdParty { by }, Lang::En) => format!("does not emit it; {by} does"),
+        (Status::ThirdParty { by }, Lang::Zh) => format!("不会发出；由 {by} 发出"),
+        (Status::NeverUpstream { instead: [] }, Lang::En) => "no release emits it, and none instead".to_owned(),
+        (Status::NeverUpstream { instead: [] }, Lang::Zh) => "没有任何版本发出它，也没有替代".to_owned(),
+        (Status::NeverUpstream { .. }, Lang::En) => format!("no release emits it; look for {}", instead()),
+        (Status::NeverUpstream { .. }, Lang::Zh) => format!("没有任何版本发出它；应查找 {}", instead()),
+    }
+}
+
+/// Whether and when Portolan emits it, and what its upstream vocabulary makes of it.
+pub(super) fn portolan(entry: &Entry, lang: Lang) -> String {
+    let Portolan { emits, when } = entry.portolan;
+    let verdict = match (emits, lang) {
+        (true, Lang::En) => "Emits it. ",
+        (true, Lang::Zh) => "会发出。",
+        (false, Lang::En) => "Does not emit it. ",
+        (false, Lang::Zh) => "不会发出。",
+    };
+    let upstream = match (emits, entry.upstream(), lang) {
+        (false, ..) | (_, Upstream::Same, _) => String::new(),
+        (_, Upstream::Renamed(name), Lang::En) => format!(" In the upstream vocabulary it is {name}."),
+        (_, Upstream::Renamed(name), Lang::Zh) => format!("在 upstream 词表下改为 {name}。"),
+        (_, Upstream::Never, Lang::En) => " In the upstream vocabulary it is left out.".to_owned(),
+        (_, Upstream::Never, Lang::Zh) => "在 upstream 词表下不发。".to_owned(),
+    };
+    format!("{verdict}{}{upstream}", when.get(lang))
+}
+
+/// The range of versions.
+pub(super) fn versions(versions: Versions, lang: Lang) -> String {
+    let Versions { since, until } = versions;
+    let (since, until) = (bound(since, lang), bound(until, lang));
+    match (since, until, lang) {
+        (Some(since), Some(until), Lang::En) => format!("from {since} until {until}"),
+        (Some(since), Some(until), Lang::Zh) => format!("自 {since} 起，至 {until} 止"),
+        (Some(since), None, Lang::En) => format!("from {since} until today"),
+        (Some(since), None, Lang::Zh) => format!("自 {since} 起，至今仍有"),
+        (None, _, Lang::En) => "none".to_owned(),
+        (None, _, Lang::Zh) => "无".to_owned(),
+    }
+}
+
+fn bound(bound: Bound, lang: Lang) -> Option<String> {
+    match (bound, lang) {
+        (Bound::OrEarlier(version), Lang::En) => Some(format!("{version} or earlier")),
+        (Bound::OrEarlier(version), Lang::Zh) => Some(format!("{version} 或更早")),
+        (Bound::Unverified(version), Lang::En) => Some(format!("{version} (unverified)")),
+        (Bound::Unverified(version), Lang::Zh) => Some(format!("{version}（未核实）")),
+        (Bound::Present | Bound::Never, _) => None,
+    }
+}

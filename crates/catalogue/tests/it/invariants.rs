@@ -1,0 +1,306 @@
+//! Invariants over the slice of entries.
+
+use std::collections::BTreeSet;
+
+use portolan_catalogue::{
+    Bound, Category, Entry, Harm, Lang, Reason, Remedies, Severity, Status, Text, Upstream, entries, find,
+};
+
+/// Tools that a command may begin with.
+const TOOLS: &[&str] =
+    &["kubectl", "portolan", "curl", "dig", "ss", "cat", "crictl", "systemctl", "journalctl", "aws", "az", "gcloud"];
+
+/// The components that Portolan's parts report as.
+const COMPONENTS: &[&str] = &[
+    "service-controller",
+    "endpoint-controller",
+    "endpoint-slice-controller",
+    "deployment-controller",
+    "replicaset-controller",
+    "default-scheduler",
+    "kubelet",
+    "kube-proxy",
+];
+
+/// The reasons of the guide that this catalogue answers: its 21, and FailedSync from its example.
+const GUIDE: &[Reason] = &[
+    Reason::EnsuringLoadBalancer,
+    Reason::EnsuredLoadBalancer,
+    Reason::CreatingLoadBalancer,
+    Reason::CreatedLoadBalancer,
+    Reason::DeletingLoadBalancer,
+    Reason::DeletedLoadBalancer,
+    Reason::UpdatedLoadBalancer,
+    Reason::UpdateLoadBalancerFailed,
+    Reason::DeleteLoadBalancerFailed,
+    Reason::UnAvailableLoadBalancer,
+    Reason::SyncLoadBalancerFailed,
+    Reason::FailedToCreateEndpoint,
+    Reason::FailedToUpdateEndpoint,
+    Reason::FailedToDeleteEndpoint,
+    Reason::FailedToCreateEndpointSlice,
+    Reason::FailedToUpdateEndpointSlice,
+    Reason::FailedToDeleteEndpointSlice,
+    Reason::HostPortConflict,
+    Reason::DNSConfigForming,
+    Reason::IPAllocated,
+    Reason::IPNotAllocated,
+    Reason::FailedSync,
+];
+
+/// Every text of an entry, with the name of its field.
+fn texts(entry: &Entry) -> Vec<(&'static str, Text)> {
+    let mut texts = vec![
+        ("category", entry.category.name()),
+        ("status", entry.status.word()),
+        ("portolan", entry.portolan.when),
+        ("summary", entry.summary),
+        ("meaning", entry.meaning),
+        ("impact", entry.impact.who),
+        ("before", entry.chain.before),
+        ("after", entry.chain.after),
+    ];
+    texts.extend(entry.messages.iter().filter_map(|message| Some(("message", message.note?))));
+    texts.extend(entry.checks.iter().map(|check| ("check", check.shows)));
+    match entry.remedies {
+        Remedies::NoneNeeded(why) => texts.push(("remedies", why)),
+        Remedies::Steps(steps) => {
+            texts.extend(steps.iter().flat_map(|step| [("remedy", step.when), ("remedy", step.action)]));
+        }
+    }
+    texts.extend(
+        entry
+            .misreadings
+            .iter()
+            .flat_map(|misreading| [("misreading", misreading.claim), ("misreading", misreading.fact)]),
+    );
+    texts.extend(entry.aliases.iter().map(|alias| ("alias", alias.note)));
+    texts
+}
+
+/// Every command of an entry.
+fn commands(entry: &Entry) -> Vec<&'static str> {
+    let mut commands: Vec<_> = entry.checks.iter().map(|check| check.command).collect();
+    if let Remedies::Steps(steps) = entry.remedies {
+        commands.extend(steps.iter().flat_map(|step| step.commands.iter().copied()));
+    }
+    commands
+}
+
+#[test]
+fn every_reason_has_exactly_one_entry_in_the_order_of_the_reasons() {
+    let reasons: Vec<Reason> = entries().iter().map(|entry| entry.reason).collect();
+    assert_eq!(reasons, Reason::ALL);
+}
+
+#[test]
+fn severity_is_that_of_the_reason_and_matches_the_harm() {
+    for entry in entries() {
+        assert_eq!(entry.severity, entry.reason.severity(), "{}", entry.reason);
+        if entry.severity == Severity::Warning {
+            assert_ne!(entry.impact.harm, Harm::None, "{}", entry.reason);
+        }
+    }
+}
+
+#[test]
+fn every_text_is_there_in_both_languages() {
+    for entry in entries() {
+        for (field, text) in texts(entry) {
+            let place = format!("{} {field}: {text:?}", entry.reason);
+            assert!(!text.en.is_empty() && text.en.is_ascii(), "{place}");
+            // Names of reasons alone need no translation.
+            let names_only = text.en.trim_end_matches('.').split(", ").all(|name| find(name).is_some());
+            let han = text.zh.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
+            assert!(han || names_only, "{place}");
+            for text in [text.en, text.zh] {
+                assert_eq!(text.trim(), text, "{place}");
+                assert!(!text.contains("  ") && !text.contains('\n'), "{place}");
+                assert_eq!(text.matches('`').count() % 2, 0, "{place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn prose_is_neutral_to_markdown() {
+    for entry in entries() {
+        for (field, text) in texts(entry) {
+            for text in [text.en, text.zh] {
+                let outside_code: String = text.split('`').step_by(2).collect();
+                let special = outside_code.contains(['<', '*', '_', '|', '#']);
+                assert!(!special, "{} {field}: {text}", entry.reason);
+            }
+        }
+    }
+}
+
+#[test]
+fn chinese_uses_its_own_punctuation_and_spaces_around_words() {
+    let is_ideograph = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
+    for entry in entries() {
+        for (field, text) in texts(entry) {
+            let place = format!("{} {field}: {}", entry.reason, text.zh);
+            // Code between backquotes counts as one word.
+            let prose: String =
+                text.zh.split('`').enumerate().map(|(i, part)| if i % 2 == 0 { part } else { "W" }).collect();
+            for pair in prose.chars().collect::<Vec<_>>().windows(2) {
+                let (first, second) = (pair[0], pair[1]);
+                let word = |c: char| c.is_ascii_alphanumeric();
+                assert!(!(is_ideograph(first) && ",;:?!.()".contains(second)), "{place}");
+                assert!(!(is_ideograph(first) && word(second)), "space before a word: {place}");
+                assert!(!(word(first) && is_ideograph(second)), "space after a word: {place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn paragraphs_end_with_a_full_stop_and_summaries_do_not() {
+    for entry in entries() {
+        assert!(!entry.summary.en.ends_with('.') && !entry.summary.zh.ends_with('。'), "{}", entry.reason);
+        for (field, text) in texts(entry) {
+            if matches!(field, "summary" | "category" | "status") {
+                continue;
+            }
+            let place = format!("{} {field}: {text:?}", entry.reason);
+            assert!(text.en.ends_with(['.', '?']), "{place}");
+            assert!(text.zh.ends_with(['。', '？']), "{place}");
+        }
+    }
+}
+
+#[test]
+fn every_entry_has_messages_checks_and_a_remedy() {
+    for entry in entries() {
+        assert!(!entry.messages.is_empty(), "{}", entry.reason);
+        assert!(!entry.checks.is_empty(), "{}", entry.reason);
+        assert!(entry.messages.iter().all(|message| !message.by.is_empty()), "{}", entry.reason);
+        match entry.remedies {
+            Remedies::Steps(steps) => assert!(!steps.is_empty(), "{}", entry.reason),
+            Remedies::NoneNeeded(_) => {
+                assert_eq!(entry.severity, Severity::Normal, "a warning needs a remedy: {}", entry.reason);
+            }
+        }
+    }
+}
+
+#[test]
+fn reasons_of_the_guide_are_told_in_full() {
+    assert_eq!(GUIDE.len(), 22);
+    for reason in GUIDE {
+        let entry = find(reason.as_str()).unwrap();
+        assert!(entry.checks.len() >= 2, "{reason}");
+        assert!(!entry.misreadings.is_empty(), "{reason}");
+        assert!(entry.meaning.en.len() > 100, "{reason}");
+        assert!(!entry.see_also.is_empty(), "{reason}");
+    }
+}
+
+#[test]
+fn commands_begin_with_a_known_tool_and_are_whole() {
+    for entry in entries() {
+        for command in commands(entry) {
+            let place = format!("{}: {command}", entry.reason);
+            let tool = command.split(' ').next().unwrap();
+            assert!(TOOLS.contains(&tool), "{place}");
+            assert!(command.is_ascii() && !command.contains('\n'), "{place}");
+            assert_eq!(command.matches('\'').count() % 2, 0, "{place}");
+            // Placeholders are upper-case words; angle brackets would be redirections when pasted.
+            assert!(!command.contains(['<', '>']), "{place}");
+        }
+    }
+}
+
+#[test]
+fn no_command_forces_or_leaks() {
+    for entry in entries() {
+        for command in commands(entry) {
+            let place = format!("{}: {command}", entry.reason);
+            for bad in ["--force", "cluster-admin", "\"finalizers\":", "--short", "feature-gates", "annotate"] {
+                assert!(!command.contains(bad), "{place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn names_are_unique_and_references_lead_to_entries() {
+    let mut names: BTreeSet<String> = Reason::ALL.iter().map(|reason| reason.as_str().to_lowercase()).collect();
+    assert_eq!(names.len(), Reason::ALL.len());
+    for entry in entries() {
+        for alias in entry.aliases {
+            assert!(names.insert(alias.name.to_lowercase()), "{} is used twice", alias.name);
+            assert_eq!(find(alias.name).unwrap().reason, entry.reason, "{}", alias.name);
+        }
+        assert!(!entry.see_also.contains(&entry.reason), "{} refers to itself", entry.reason);
+        let unique: BTreeSet<_> = entry.see_also.iter().collect();
+        assert_eq!(unique.len(), entry.see_also.len(), "{}", entry.reason);
+        for name in entry.status.instead() {
+            assert!(find(name).is_some(), "{} names {name}, which nobody can look up", entry.reason);
+        }
+    }
+}
+
+#[test]
+fn the_upstream_story_is_consistent() {
+    for entry in entries() {
+        let place = entry.reason;
+        match entry.upstream() {
+            Upstream::Same => assert_eq!(entry.status, Status::Current, "{place}"),
+            Upstream::Renamed(name) => assert!(entry.status.instead().contains(&name), "{place}"),
+            Upstream::Never => assert_ne!(entry.status, Status::Current, "{place}"),
+        }
+        let kubernetes = entry.messages.iter().any(|message| message.by.starts_with("Kubernetes"));
+        match entry.status {
+            Status::Current => {
+                assert_eq!(entry.versions.until, Bound::Present, "{place}");
+                assert_ne!(entry.versions.since, Bound::Never, "{place}");
+                assert!(kubernetes, "{place}");
+            }
+            Status::Legacy { instead } => {
+                assert!(!matches!(entry.versions.until, Bound::Present | Bound::Never), "{place}");
+                assert!(!instead.is_empty() && kubernetes, "{place}");
+            }
+            Status::ThirdParty { .. } | Status::NeverUpstream { .. } => {
+                assert_eq!((entry.versions.since, entry.versions.until), (Bound::Never, Bound::Never), "{place}");
+                assert!(!kubernetes, "{place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_portolan_emits_it_emits_as_one_of_its_parts() {
+    for entry in entries() {
+        if entry.portolan.emits {
+            assert!(COMPONENTS.contains(&entry.emitter), "{}: {}", entry.reason, entry.emitter);
+        }
+    }
+}
+
+#[test]
+fn categories_are_all_used() {
+    for category in Category::ALL {
+        assert!(entries().iter().any(|entry| entry.category == category), "{category:?}");
+    }
+}
+
+#[test]
+fn entries_become_json_with_both_languages() {
+    let json = serde_json::to_value(find("IPNotAllocated").unwrap()).unwrap();
+    assert_eq!(json["reason"], "IPNotAllocated");
+    assert_eq!(json["severity"], "Warning");
+    assert_eq!(json["category"], "network");
+    assert_eq!(json["status"]["is"], "never-upstream");
+    assert_eq!(json["status"]["instead"][0], "SyncLoadBalancerFailed");
+    assert_eq!(json["versions"]["since"]["kind"], "never");
+    assert!(json["meaning"]["en"].as_str().unwrap().is_ascii());
+    assert!(!json["meaning"]["zh"].as_str().unwrap().is_ascii());
+    let steps = json["remedies"]["steps"].as_array().unwrap();
+    assert!(steps.iter().all(|step| step["when"]["en"].is_string()));
+    let json = serde_json::to_value(find("Scheduled").unwrap()).unwrap();
+    assert_eq!(json["api"], "events.k8s.io/v1");
+    assert!(json["remedies"]["none-needed"]["zh"].is_string());
+    assert_eq!(Lang::default(), Lang::En);
+}
