@@ -20,9 +20,9 @@ pub struct Entry {
     pub portolan: Portolan,
     /// The component in the From column of `kubectl describe`.
     pub emitter: &'static str,
-    /// The kind of object that the Event is on.
+    /// The kind of object that Kubernetes puts the Event on.
     pub object: &'static str,
-    /// The events API that it is written through.
+    /// The events API that Kubernetes writes it through; Portolan writes them all through `v1`.
     pub api: Api,
     /// The Kubernetes versions that emit it.
     pub versions: Versions,

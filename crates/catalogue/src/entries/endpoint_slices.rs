@@ -55,11 +55,11 @@ const UPDATE_FAILED_PLURAL: Entry = Entry {
                 "一次同步中的多个错误会合并为 `[A, B]`。错误是下列之一。",
             ),
         ),
-        message("{error}", "failed to create EndpointSlice for Service {namespace}/{name}: {cause}"),
-        message("{error}", "failed to update {slice} EndpointSlice for Service {namespace}/{name}: {cause}"),
-        message("{error}", "failed to delete {slice} EndpointSlice for Service {namespace}/{name}: {cause}"),
+        message("{error} =", "failed to create EndpointSlice for Service {namespace}/{name}: {cause}"),
+        message("{error} =", "failed to update {slice} EndpointSlice for Service {namespace}/{name}: {cause}"),
+        message("{error} =", "failed to delete {slice} EndpointSlice for Service {namespace}/{name}: {cause}"),
         noted(
-            "{error}",
+            "{error} =",
             "error deleting {slice} EndpointSlice for Service {namespace}/{name}: {cause}",
             text(
                 "A slice of an address family that the Service no longer has.",
@@ -67,7 +67,7 @@ const UPDATE_FAILED_PLURAL: Entry = Entry {
             ),
         ),
         noted(
-            "{error}",
+            "{error} =",
             "skipping Pod {pod} for Service {namespace}/{name}: Node {node} Not Found",
             text("Everything else has been written all the same.", "其余内容照常写入。"),
         ),

@@ -2,7 +2,7 @@
 //!
 //! Upstream: `pkg/controller/deployment/sync.go` and `pkg/controller/controller_utils.go`.
 
-use super::{check, message, misreading, remedy};
+use super::{alias, check, message, misreading, remedy};
 use crate::lang::text;
 use crate::{
     Api, Bound, Category, Chain, Check, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions,
@@ -145,14 +145,24 @@ const FAILED_CREATE: Entry = Entry {
     status: Status::Current,
     portolan: Portolan {
         emits: true,
-        when: text("When the API refused a pod of a ReplicaSet.", "API 拒绝 ReplicaSet 的 Pod 时。"),
+        when: text(
+            "When the API refused a pod of a ReplicaSet; also, on the Deployment, when it \
+             refused the ReplicaSet itself.",
+            "API 拒绝 ReplicaSet 的 Pod 时；拒绝的如果是 ReplicaSet 本身，则挂在 Deployment 上。",
+        ),
     },
     emitter: "replicaset-controller",
     object: "ReplicaSet",
     api: Api::Core,
     versions: REPLICA_SET_ERA,
     summary: text("A ReplicaSet could not make a pod", "ReplicaSet 创建 Pod 失败"),
-    messages: &[message("Kubernetes, Portolan", "Error creating: {error}")],
+    messages: &[
+        message("Kubernetes, Portolan", "Error creating: {error}"),
+        message(
+            "Portolan, on the Deployment; Kubernetes, reason ReplicaSetCreateError",
+            "Failed to create new replica set \"{name}\": {error}",
+        ),
+    ],
     meaning: text(
         "The pod was refused before it existed: a quota, an admission rule, a missing \
          ServiceAccount or an invalid template. That is why there is no pod to describe.",
@@ -206,7 +216,11 @@ const FAILED_CREATE: Entry = Entry {
             "拒绝的事件挂在 ReplicaSet 上；Deployment 只有 ReplicaFailure 这一状态。",
         ),
     )],
-    aliases: &[],
+    aliases: &[alias(
+        "ReplicaSetCreateError",
+        "Kubernetes, on the Deployment: the ReplicaSet itself was refused.",
+        "Kubernetes，挂在 Deployment 上：被拒绝的是 ReplicaSet 本身。",
+    )],
     see_also: &[Reason::ScalingReplicaSet, Reason::SuccessfulCreate],
 };
 

@@ -53,10 +53,12 @@ fn facts(out: &mut String, entry: &Entry, lang: Lang) {
 
 fn messages(out: &mut String, messages: &[Message], lang: Lang) {
     section(out, words::MESSAGES, lang);
-    for message in messages {
-        line(out, &format!("- {}", message.by));
+    for (label, message) in words::labelled(messages) {
+        if let Some(label) = label {
+            line(out, &format!("- {label}"));
+        }
         if let Some(note) = message.note {
-            line(out, &format!("  ({})", note.get(lang)));
+            line(out, &format!("  {}", note.get(lang)));
         }
         if !message.template.is_empty() {
             code(out, "  ", "text", &[message.template]);
@@ -88,7 +90,8 @@ fn rest(out: &mut String, entry: &Entry, lang: Lang) {
     if !entry.misreadings.is_empty() {
         section(out, words::MISREADINGS, lang);
         for misreading in entry.misreadings {
-            line(out, &format!("> {}\n", misreading.claim.get(lang)));
+            let not_so = words::NOT_SO.get(lang);
+            line(out, &format!("> **{not_so}**{}{}\n", words::colon(lang), misreading.claim.get(lang)));
             line(out, &format!("{}\n", misreading.fact.get(lang)));
         }
         // The last one has its empty line from the next section.

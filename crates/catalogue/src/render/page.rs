@@ -67,8 +67,10 @@ impl Page {
 
     fn messages(&mut self, entry: &Entry) {
         self.heading(words::MESSAGES);
-        for message in entry.messages {
-            self.text(2, &format!("[{}]", message.by));
+        for (label, message) in words::labelled(entry.messages) {
+            if let Some(label) = label {
+                self.text(2, &format!("[{label}]"));
+            }
             if !message.template.is_empty() {
                 self.text(4, message.template);
             }
@@ -121,7 +123,8 @@ impl Page {
         }
         self.heading(words::MISREADINGS);
         for misreading in entry.misreadings {
-            self.hanging(2, "x ", misreading.claim.get(self.lang));
+            let label = format!("{}{}", words::NOT_SO.get(self.lang), words::colon(self.lang));
+            self.hanging(2, &label, misreading.claim.get(self.lang));
             self.text(4, misreading.fact.get(self.lang));
         }
     }

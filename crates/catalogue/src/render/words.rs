@@ -1,7 +1,7 @@
 //! Headings, and the sentences that say a value of an entry in words.
 
 use crate::lang::{Lang, Text, text};
-use crate::{Bound, Entry, Portolan, Status, Upstream, Versions};
+use crate::{Bound, Entry, Message, Portolan, Status, Upstream, Versions};
 
 pub(super) const TYPE: Text = text("Type", "类型");
 pub(super) const FROM: Text = text("From", "来源");
@@ -20,6 +20,7 @@ pub(super) const AFTER: Text = text("After", "之后");
 pub(super) const CHECKS: Text = text("What to check", "排查步骤");
 pub(super) const REMEDIES: Text = text("What to do", "处理办法");
 pub(super) const MISREADINGS: Text = text("Common misreadings", "常见误解");
+pub(super) const NOT_SO: Text = text("Not so", "误");
 pub(super) const ALIASES: Text = text("Other names", "其他名称");
 pub(super) const SEE_ALSO: Text = text("See also", "另见");
 pub(super) const REASON: Text = text("Reason", "事件原因");
@@ -42,13 +43,23 @@ pub(super) fn enumerate<'a>(names: impl IntoIterator<Item = &'a str>, lang: Lang
     names.into_iter().collect::<Vec<_>>().join(separator)
 }
 
-/// `Service (v1)`: the object, and the API that the Event is written through.
+/// `Service (v1 Event)`: the object, and the API that the Event is written through.
 pub(super) fn object(entry: &Entry, lang: Lang) -> String {
     let api = entry.api.as_str();
     match lang {
-        Lang::En => format!("{} (through {api})", entry.object),
-        Lang::Zh => format!("{}（经 {api} API）", entry.object),
+        Lang::En => format!("{} ({api} Event)", entry.object),
+        Lang::Zh => format!("{}（{api} Event）", entry.object),
     }
+}
+
+/// `messages` with the label that each one needs: none when it is the same as the one before.
+pub(super) fn labelled(messages: &[Message]) -> impl Iterator<Item = (Option<&'static str>, &Message)> {
+    let mut last = None;
+    messages.iter().map(move |message| {
+        let repeated = last == Some(message.by);
+        last = Some(message.by);
+        ((!repeated).then_some(message.by), message)
+    })
 }
 
 /// What upstream does with the reason.
@@ -95,9 +106,9 @@ pub(super) fn versions(versions: Versions, lang: Lang) -> String {
     let (since, until) = (bound(since, lang), bound(until, lang));
     match (since, until, lang) {
         (Some(since), Some(until), Lang::En) => format!("from {since} until {until}"),
-        (Some(since), Some(until), Lang::Zh) => format!("自 {since} 起，至 {until} 止"),
+        (Some(since), Some(until), Lang::Zh) => format!("自 {since}起，至 {until}止"),
         (Some(since), None, Lang::En) => format!("from {since} until today"),
-        (Some(since), None, Lang::Zh) => format!("自 {since} 起，至今仍有"),
+        (Some(since), None, Lang::Zh) => format!("自 {since}起，至今仍有"),
         (None, _, Lang::En) => "none".to_owned(),
         (None, _, Lang::Zh) => "无".to_owned(),
     }
@@ -106,7 +117,7 @@ pub(super) fn versions(versions: Versions, lang: Lang) -> String {
 fn bound(bound: Bound, lang: Lang) -> Option<String> {
     match (bound, lang) {
         (Bound::OrEarlier(version), Lang::En) => Some(format!("{version} or earlier")),
-        (Bound::OrEarlier(version), Lang::Zh) => Some(format!("{version} 或更早")),
+        (Bound::OrEarlier(version), Lang::Zh) => Some(format!("{version}（或更早）")),
         (Bound::Unverified(version), Lang::En) => Some(format!("{version} (unverified)")),
         (Bound::Unverified(version), Lang::Zh) => Some(format!("{version}（未核实）")),
         (Bound::Present | Bound::Never, _) => None,
