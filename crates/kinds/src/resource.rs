@@ -30,6 +30,8 @@ pub enum Part {
     Status,
     /// The scale subresource: `spec.replicas` alone.
     Scale,
+    /// The finalize subresource of Namespaces: `spec.finalizers` alone.
+    Finalize,
 }
 
 /// The name of one set of stored objects. Two resources may be views of the same storage: core/v1 and

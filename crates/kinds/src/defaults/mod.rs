@@ -1,6 +1,127 @@
-//! Defaults.
-use serde_json::Value;
+//! What the API fills in when the user leaves it out. Idempotent: defaulting a stored object changes nothing, which is
+//! why applying the same manifest twice says `unchanged`.
+//!
+//! Upstream: `pkg/apis/*/v1/defaults.go`.
 
+mod pod;
+mod service;
+
+use serde_json::{Value, json};
+
+use crate::json::{at, entries, items_mut, object, set_default, set_default_text, take, text};
 use crate::resource::Model;
 
-pub(crate) fn apply(_model: Model, _object: &mut Value) {}
+pub(crate) use service::is_external as is_external_service;
+
+/// See [`crate::Resource::default`].
+pub(crate) fn apply(model: Model, value: &mut Value) {
+    match model {
+        Model::Service => service::apply(value),
+        Model::Pod => {
+            pod::spec(object(value, "spec"));
+            pod::pod_only(object(value, "spec"));
+        }
+        Model::Deployment => {
+            deployment(object(value, "spec"));
+            set_default(value, "status", json!({}));
+        }
+        Model::ReplicaSet => {
+            let spec = object(value, "spec");
+            set_default(spec, "replicas", 1);
+            template(spec);
+            set_default(object(value, "status"), "replicas", 0);
+        }
+        Model::Namespace => namespace(value),
+        Model::Node => node(value),
+        Model::Secret => secret(value),
+        Model::Endpoints => {
+            for subset in items_mut(value, "subsets") {
+                items_mut(subset, "ports").for_each(|port| set_default_text(port, "protocol", "TCP"));
+            }
+        }
+        Model::EndpointSlice => endpoint_slice(value),
+        Model::ConfigMap
+        | Model::ServiceAccount
+        | Model::CoreEvent
+        | Model::NewEvent
+        | Model::Lease
+        | Model::ServiceCidr
+        | Model::IpAddress => {}
+    }
+}
+
+fn deployment(spec: &mut Value) {
+    set_default(spec, "replicas", 1);
+    set_default(spec, "revisionHistoryLimit", 10);
+    set_default(spec, "progressDeadlineSeconds", 600);
+    let strategy = object(spec, "strategy");
+    set_default_text(strategy, "type", "RollingUpdate");
+    if text(strategy, "type") == "RollingUpdate" {
+        let rolling = object(strategy, "rollingUpdate");
+        set_default(rolling, "maxUnavailable", "25%");
+        set_default(rolling, "maxSurge", "25%");
+    }
+    template(spec);
+}
+
+fn template(spec: &mut Value) {
+    let template = object(spec, "template");
+    set_default(template, "metadata", json!({}));
+    pod::spec(object(template, "spec"));
+}
+
+/// Every namespace carries its own name as a label, so that selectors can name it.
+fn namespace(value: &mut Value) {
+    let name = text(value, "metadata.name").to_string();
+    if !name.is_empty() {
+        object(object(value, "metadata"), "labels")["kubernetes.io/metadata.name"] = name.into();
+    }
+    set_default_text(object(value, "status"), "phase", "Active");
+}
+
+fn node(value: &mut Value) {
+    if let Some(capacity) = at(value, "status.capacity").cloned() {
+        let allocatable = object(object(value, "status"), "allocatable");
+        for (resource, amount) in entries(&json!({"c": capacity}), "c") {
+            set_default(allocatable, resource, amount.clone());
+        }
+    }
+}
+
+/// `stringData` is write-only: it ends up, encoded, in `data`.
+fn secret(value: &mut Value) {
+    set_default_text(value, "type", "Opaque");
+    let Some(Value::Object(plain)) = take(value, "stringData") else {
+        return;
+    };
+    let data = object(value, "data");
+    for (key, text) in plain {
+        data[&key] = base64(text.as_str().unwrap_or("").as_bytes()).into();
+    }
+}
+
+fn endpoint_slice(value: &mut Value) {
+    for port in items_mut(value, "ports") {
+        set_default(port, "name", "");
+        set_default_text(port, "protocol", "TCP");
+    }
+}
+
+/// Standard base64 with padding.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let mut group = [0; 3];
+        group[..chunk.len()].copy_from_slice(chunk);
+        let bits = u32::from_be_bytes([0, group[0], group[1], group[2]]);
+        for place in 0..4 {
+            let symbol = ALPHABET[(bits >> (18 - 6 * place)) as usize & 63];
+            out.push(if place <= chunk.len() { char::from(symbol) } else { '=' });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;
