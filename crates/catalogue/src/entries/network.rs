@@ -25,7 +25,7 @@ const HOST_PORT_CONFLICT: Entry = Entry {
     emitter: "kubelet",
     object: "Pod",
     api: Api::Core,
-    versions: Versions { since: Bound::Unverified("0.x"), until: Bound::Unverified("1.0") },
+    versions: Versions { since: Bound::Unverified("0.x"), until: Bound::Unverified("1.6") },
     summary: text("A host port is taken by another pod", "主机端口已被其他 Pod 占用"),
     messages: &[
         noted(
@@ -50,7 +50,12 @@ const HOST_PORT_CONFLICT: Entry = Entry {
         noted(
             "Kubernetes of the earliest days (unverified)",
             "Cannot start the pod due to host port conflict.",
-            text("Spelled `hostPortConflict` then.", "当时拼作 `hostPortConflict`。"),
+            text(
+                "Spelled `hostPortConflict` then. Sources of about 1.6 still declare `HostPortConflict`; \
+                 whether they ever said it was not checked.",
+                "当时拼作 `hostPortConflict`。约 1.6 的源码里还声明着 `HostPortConflict`，\
+                 是否真的发出过未核实。",
+            ),
         ),
     ],
     meaning: text(
