@@ -84,6 +84,41 @@ impl Batch {
         self.ops.append(&mut other.ops);
     }
 
+    /// The same operations in order as several batches of at most `size` elements (other operations count as one).
+    /// For what cannot be sent in one piece; each piece is a transaction of its own.
+    pub fn pieces(&self, size: usize) -> Vec<Batch> {
+        let size = size.max(1);
+        let mut pieces = vec![Batch::new()];
+        let mut room = size;
+        let mut push = |table: &TableId, op: Op, cost: usize| {
+            if cost > room {
+                pieces.push(Batch::new());
+                room = size;
+            }
+            room -= cost.min(room);
+            if let Some(piece) = pieces.last_mut() {
+                piece.ops.push((table.clone(), op));
+            }
+        };
+        for (table, op) in &self.ops {
+            let (set, elements, add) = match op {
+                Op::AddElements { set, elements } => (set, elements, true),
+                Op::DeleteElements { set, elements } => (set, elements, false),
+                op => {
+                    push(table, op.clone(), 1);
+                    continue;
+                }
+            };
+            for chunk in elements.chunks(size) {
+                let (set, elements) = (set.clone(), chunk.to_vec());
+                let cost = elements.len();
+                let op = if add { Op::AddElements { set, elements } } else { Op::DeleteElements { set, elements } };
+                push(table, op, cost);
+            }
+        }
+        pieces
+    }
+
     /// A cursor that adds operations on one table.
     pub fn table<'a>(&'a mut self, id: &TableId) -> InTable<'a> {
         InTable { batch: self, id: id.clone() }
@@ -189,5 +224,35 @@ impl fmt::Display for Op {
                 write!(f, "delete {} elements of {set}", elements.len())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Family, Value};
+
+    #[test]
+    fn pieces_hold_everything_in_order_and_none_is_too_large() {
+        let id = TableId::new(Family::Ip, "t");
+        let elements = |from, to| (from..to).map(|n| Element::new(Value::new().number(n))).collect::<Vec<_>>();
+        let mut batch = Batch::new();
+        batch
+            .table(&id)
+            .add_table()
+            .add_elements("a", elements(0, 25))
+            .flush_set("b")
+            .delete_elements("b", elements(0, 3));
+        let pieces = batch.pieces(10);
+        assert!(pieces.iter().all(|piece| piece.elements() <= 10));
+        let mut keys = Vec::new();
+        for (_, op) in pieces.iter().flat_map(Batch::ops) {
+            if let Op::AddElements { elements, .. } = op {
+                keys.extend(elements.iter().map(|element| element.key.clone()));
+            }
+        }
+        assert_eq!(keys, elements(0, 25).into_iter().map(|element| element.key).collect::<Vec<_>>());
+        assert!(matches!(pieces.last().map(|piece| piece.ops().last()), Some(Some((_, Op::DeleteElements { .. })))));
+        assert_eq!(batch.pieces(1000), [batch]);
     }
 }

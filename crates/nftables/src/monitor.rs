@@ -50,8 +50,8 @@ impl Monitor {
         Ok(Self { inner, ignore, buffer: Vec::with_capacity(64 * 1024) })
     }
 
-    /// Reads everything that has arrived and says whether it concerns the table.
-    pub fn read(&mut self, table: &TableId) -> io::Result<Disturbance> {
+    /// Reads everything that has arrived and says whether it concerns one of the tables.
+    pub fn read(&mut self, tables: &[TableId]) -> io::Result<Disturbance> {
         let mut seen = Disturbance::None;
         loop {
             self.buffer.clear();
@@ -66,7 +66,7 @@ impl Monitor {
             }
             let foreign = Messages(&self.buffer).filter(|message| message.port != self.ignore);
             for message in foreign {
-                if seen == Disturbance::None && concerns(&message, table) {
+                if seen == Disturbance::None && tables.iter().any(|table| concerns(&message, table)) {
                     seen = Disturbance::Touched;
                 }
             }

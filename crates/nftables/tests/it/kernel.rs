@@ -367,12 +367,12 @@ fn the_monitor_sees_foreign_changes_of_the_table_only() {
     batch.table(&other).add_table();
     foreign.commit(&batch).unwrap();
     assert!(readable(&monitor, 1000));
-    assert_eq!(monitor.read(&id()).unwrap(), Disturbance::None);
+    assert_eq!(monitor.read(&[id()]).unwrap(), Disturbance::None);
     let mut batch = Batch::new();
     batch.table(&id()).delete_table();
     foreign.commit(&batch).unwrap();
     assert!(readable(&monitor, 1000));
-    assert_eq!(monitor.read(&id()).unwrap(), Disturbance::Touched);
+    assert_eq!(monitor.read(&[id()]).unwrap(), Disturbance::Touched);
 }
 
 fn readable(monitor: &Monitor, milliseconds: u16) -> bool {
