@@ -5,7 +5,7 @@
 
 use k8s_openapi::api::{core::v1 as core, discovery::v1 as discovery};
 
-use crate::Protocol;
+use crate::{Protocol, pod, service};
 
 /// One port that endpoints serve. Ordered by name, then protocol, then number.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +34,20 @@ impl FromIterator<Port> for PortSet {
 }
 
 impl PortSet {
+    /// The Service's ports as this pod has them. A named port that the pod does not declare is left out.
+    pub fn resolve(service: &core::Service, pod: &core::Pod) -> Self {
+        let resolve = |port: &core::ServicePort| {
+            let protocol = Protocol::of(port.protocol.as_deref());
+            Some(Port {
+                name: port.name.clone().unwrap_or_default(),
+                protocol,
+                number: Some(pod::resolve_port(pod, &service::target_port(port), protocol)?),
+                app_protocol: port.app_protocol.clone(),
+            })
+        };
+        service::ports(service).iter().filter_map(resolve).collect()
+    }
+
     /// The ports of a slice.
     pub fn of_slice(slice: &discovery::EndpointSlice) -> Self {
         slice
@@ -110,6 +124,10 @@ pub fn number(port: i32) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use k8s_openapi::serde_json::{self, json};
+
     use super::*;
 
     fn port(name: &str, number: u16) -> Port {
@@ -132,6 +150,21 @@ mod tests {
         let subset = core::EndpointSubset { ports: Some(set.to_subset()), ..Default::default() };
         assert_eq!(PortSet::of_subset(&subset), set);
         assert_eq!(PortSet::of_slice(&discovery::EndpointSlice::default()), PortSet::default());
+    }
+
+    #[test]
+    fn a_pod_has_those_ports_of_the_service_that_it_declares() {
+        let service: core::Service = serde_json::from_value(json!({"spec": {"ports": [
+            {"name": "web", "port": 80, "targetPort": "http"}, {"name": "metrics", "port": 9090, "targetPort": "none"},
+            {"name": "dns", "port": 53, "protocol": "UDP"},
+        ]}}))
+        .unwrap();
+        let pod: core::Pod = serde_json::from_value(json!({"spec": {"containers": [
+            {"name": "a", "ports": [{"name": "http", "containerPort": 8080}]},
+        ]}}))
+        .unwrap();
+        let dns = Port { protocol: Protocol::Udp, ..port("dns", 53) };
+        assert_eq!(PortSet::resolve(&service, &pod), [port("web", 8080), dns].into_iter().collect());
     }
 
     #[test]
