@@ -1,7 +1,9 @@
 //! The controllers of the Service network. Each watches through its own `kube::Client`, keeps a synchronous index,
 //! plans without I/O and applies; `portolan_runtime::run` is the loop of all of them.
 
+mod backends;
 pub mod endpoints;
 pub mod endpointslice;
 pub mod loadbalancer;
+mod trigger;
 pub mod workloads;

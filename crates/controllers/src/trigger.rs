@@ -1,0 +1,88 @@
+//! When did the change happen that a write answers? The time goes into an annotation, from which the latency of the
+//! whole chain is measured. Upstream: `endpointslice/trigger/trigger_tracker.go`.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Pod, Service};
+use portolan_objects::{ObjectKey, pod};
+
+/// When the pods of each Service had last changed their readiness, as of the last sync of that Service.
+#[derive(Debug, Default)]
+pub(crate) struct Triggers {
+    services: HashMap<ObjectKey, State>,
+}
+
+#[derive(Debug)]
+struct State {
+    service: Option<Timestamp>,
+    pods: BTreeMap<String, Timestamp>,
+}
+
+impl Triggers {
+    /// The time to write for this sync, and remembers what it has seen. The first sync of a Service answers its
+    /// creation; later ones the earliest change since the last sync, if any is known.
+    pub(crate) fn sync(&mut self, key: &ObjectKey, service: &Service, pods: &[Arc<Pod>]) -> Option<Timestamp> {
+        let created = service.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        let pods: BTreeMap<String, Timestamp> =
+            pods.iter().filter_map(|pod| Some((pod.metadata.name.clone()?, pod::ready_changed(pod)?.0))).collect();
+        let state = State { service: created, pods };
+        match self.services.insert(key.clone(), state) {
+            None => created,
+            Some(before) => {
+                let now = &self.services[key];
+                let moved = now.pods.iter().filter(|(name, time)| before.pods.get(*name).is_none_or(|t| *time > t));
+                let recreated = created.filter(|_| created > before.service);
+                moved.map(|(_, time)| *time).chain(recreated).min()
+            }
+        }
+    }
+
+    /// The Service is gone.
+    pub(crate) fn forget(&mut self, key: &ObjectKey) {
+        self.services.remove(key);
+    }
+}
+
+/// The annotation's text: RFC 3339 with nanoseconds where there are any.
+pub(crate) fn annotation(time: Timestamp) -> String {
+    time.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn pods(changes: &[(&str, &str)]) -> Vec<Arc<Pod>> {
+        let pod = |(name, time): &(&str, &str)| {
+            let ready = json!({"type": "Ready", "status": "True", "lastTransitionTime": time});
+            let body = json!({"metadata": {"name": name}, "status": {"conditions": [ready]}});
+            Arc::new(serde_json::from_value(body).unwrap())
+        };
+        changes.iter().map(pod).collect()
+    }
+
+    #[test]
+    fn the_first_sync_answers_the_creation_and_later_ones_the_earliest_change() {
+        let key = ObjectKey::new("shop", "web");
+        let service: Service =
+            serde_json::from_value(json!({"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"}})).unwrap();
+        let mut triggers = Triggers::default();
+        let mut sync = |changes: &[(&str, &str)]| {
+            triggers.sync(&key, &service, &pods(changes)).map(annotation).unwrap_or_default()
+        };
+        let (one, two, three) = ("2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z", "2026-01-01T00:00:03Z");
+        assert_eq!(sync(&[("a", one)]), "2026-01-01T00:00:00Z");
+        assert_eq!(sync(&[("a", one)]), "", "nothing has moved");
+        assert_eq!(sync(&[("a", three), ("b", two)]), two, "the earliest of what has moved");
+        assert_eq!(sync(&[("b", two)]), "", "a pod that went away has no time");
+        assert_eq!(sync(&[("b", one)]), "", "times only move forward");
+    }
+}
