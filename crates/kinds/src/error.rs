@@ -30,6 +30,8 @@ pub enum FieldErrorKind {
     TooLong,
     /// More items than allowed.
     TooMany,
+    /// A reference to something that is not there.
+    NotFound,
 }
 
 impl FieldErrorKind {
@@ -43,6 +45,7 @@ impl FieldErrorKind {
             FieldErrorKind::Forbidden => "FieldValueForbidden",
             FieldErrorKind::TooLong => "FieldValueTooLong",
             FieldErrorKind::TooMany => "FieldValueTooMany",
+            FieldErrorKind::NotFound => "FieldValueNotFound",
         }
     }
 }

@@ -1,0 +1,297 @@
+//! Rules of Services.
+//!
+//! Upstream: `pkg/apis/core/validation/validation.go`, `ValidateService` and friends.
+
+use serde_json::{Value, json};
+
+use super::report::Report;
+use super::{meta, names};
+use crate::defaults::is_external_service;
+use crate::json::{at, int, list, same, text};
+use crate::prepare::service::{has_cluster_ip, has_health_port, is_headless};
+
+const TYPES: &[&str] = &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
+const PROTOCOLS: &[&str] = &["SCTP", "TCP", "UDP"];
+const ONLY_LOAD_BALANCER: &str = "may only be used when `type` is 'LoadBalancer'";
+/// The node agent's own port; a balancer on it would expose the agent.
+const AGENT_PORT: i64 = 10250;
+/// One day: longest client affinity, in seconds.
+const AFFINITY_MAX: i64 = 86_400;
+
+/// A new or changed Service.
+pub(super) fn validate(report: &mut Report, service: &Value) {
+    let Some(spec) = at(service, "spec") else {
+        report.required("spec", "");
+        return;
+    };
+    kind(report, spec);
+    ports(report, spec);
+    meta::labels(report, "spec.selector", spec.get("selector"));
+    affinity(report, spec);
+    addresses(report, spec);
+    families(report, spec);
+    external(report, spec);
+    traffic(report, spec);
+    load_balancer(report, spec);
+}
+
+/// What may not change.
+pub(super) fn update(report: &mut Report, new: &Value, old: &Value) {
+    let (after, before) = (&new["spec"], &old["spec"]);
+    if has_cluster_ip(before) && has_cluster_ip(after) {
+        for key in ["clusterIPs", "ipFamilies"] {
+            let (was, is) = (list(before, key).first(), list(after, key).first());
+            if was.is_some() && was != is {
+                let value = after.get(key).cloned().unwrap_or(Value::Null);
+                report.invalid(format!("spec.{key}[0]"), value, "may not change once set");
+            }
+        }
+    }
+    let balancers = text(before, "type") == "LoadBalancer" && text(after, "type") == "LoadBalancer";
+    let class = |spec: &Value| spec.get("loadBalancerClass").cloned();
+    if balancers && class(before) != class(after) {
+        report.invalid("spec.loadBalancerClass", class(after).unwrap_or(Value::Null), "may not change once set");
+    }
+    let health = |spec: &Value| int(spec, "healthCheckNodePort");
+    if has_health_port(before) && has_health_port(after) && health(before).is_some() && health(before) != health(after)
+    {
+        report.forbidden("spec.healthCheckNodePort", "field is immutable");
+    }
+}
+
+/// Status: addresses that a balancer reports.
+pub(super) fn status(report: &mut Report, service: &Value) {
+    let ingress = list(service, "status.loadBalancer.ingress");
+    if !ingress.is_empty() && text(service, "spec.type") != "LoadBalancer" {
+        report.forbidden("status.loadBalancer.ingress", "may only be used when `spec.type` is LoadBalancer");
+    }
+    for (index, entry) in ingress.iter().enumerate() {
+        let path = format!("status.loadBalancer.ingress[{index}]");
+        let (ip, hostname) = (text(entry, "ip"), text(entry, "hostname"));
+        if !ip.is_empty() {
+            report.check(&format!("{path}.ip"), ip, names::ip);
+            report.one_of(&format!("{path}.ipMode"), text(entry, "ipMode"), &["Proxy", "VIP"]);
+        } else if at(entry, "ipMode").is_some() {
+            report.forbidden(format!("{path}.ipMode"), "may not be set when `ip` is not set");
+        }
+        if !hostname.is_empty() {
+            report.check(&format!("{path}.hostname"), hostname, names::subdomain);
+            if hostname.parse::<std::net::IpAddr>().is_ok() {
+                report.invalid(format!("{path}.hostname"), hostname, "must be a DNS name, not an IP address");
+            }
+        }
+    }
+}
+
+fn kind(report: &mut Report, spec: &Value) {
+    let kind = text(spec, "type");
+    report.needs_one_of("spec.type", kind, TYPES);
+    let headless = is_headless(spec);
+    match kind {
+        "LoadBalancer" | "NodePort" if headless => {
+            let why = format!("may not be set to 'None' for {kind} services");
+            report.invalid("spec.clusterIPs[0]", "None", &why);
+        }
+        "ExternalName" => match text(spec, "externalName").trim_end_matches('.') {
+            "" => report.required("spec.externalName", ""),
+            name => report.check("spec.externalName", name, names::subdomain),
+        },
+        _ => {}
+    }
+    if list(spec, "ports").is_empty() && !headless && kind != "ExternalName" {
+        report.required("spec.ports", "");
+    }
+}
+
+fn ports(report: &mut Report, spec: &Value) {
+    let kind = text(spec, "type");
+    let ports = list(spec, "ports");
+    let mut seen_names: Vec<&str> = Vec::new();
+    let mut seen_ports: Vec<(i64, &str)> = Vec::new();
+    let mut seen_node_ports: Vec<(i64, &str)> = Vec::new();
+    for (index, port) in ports.iter().enumerate() {
+        let path = format!("spec.ports[{index}]");
+        port_fields(report, &path, port, ports.len() > 1);
+        let name = text(port, "name");
+        if !name.is_empty() && seen_names.contains(&name) {
+            report.duplicate(format!("{path}.name"), name);
+        }
+        seen_names.push(name);
+        let (number, protocol) = (int(port, "port").unwrap_or(0), text(port, "protocol"));
+        if seen_ports.contains(&(number, protocol)) {
+            report.duplicate(path.clone(), json!({"port": number, "protocol": protocol}));
+        }
+        seen_ports.push((number, protocol));
+        if kind == "LoadBalancer" && number == AGENT_PORT {
+            let why = "may not expose port 10250 externally since it is used by kubelet";
+            report.invalid(path.clone(), number, why);
+        }
+        let Some(node_port) = int(port, "nodePort").filter(|n| *n != 0) else {
+            continue;
+        };
+        if kind == "ClusterIP" {
+            report.forbidden(format!("{path}.nodePort"), "may not be used when `type` is 'ClusterIP'");
+        }
+        if seen_node_ports.contains(&(node_port, protocol)) {
+            report.duplicate(format!("{path}.nodePort"), node_port);
+        }
+        seen_node_ports.push((node_port, protocol));
+    }
+}
+
+fn port_fields(report: &mut Report, path: &str, port: &Value, several: bool) {
+    match text(port, "name") {
+        "" if several => report.required(format!("{path}.name"), ""),
+        "" => {}
+        name => report.check(&format!("{path}.name"), name, names::label),
+    }
+    report.port(format!("{path}.port"), int(port, "port").unwrap_or(0));
+    report.needs_one_of(&format!("{path}.protocol"), text(port, "protocol"), PROTOCOLS);
+    if let Some(target) = at(port, "targetPort") {
+        report.port_or_name(&format!("{path}.targetPort"), target);
+    }
+    if let Some(node_port) = int(port, "nodePort").filter(|n| *n != 0) {
+        report.port(format!("{path}.nodePort"), node_port);
+    }
+    if let Some(protocol) = at(port, "appProtocol").and_then(Value::as_str) {
+        report.check(&format!("{path}.appProtocol"), protocol, names::qualified);
+    }
+}
+
+fn affinity(report: &mut Report, spec: &Value) {
+    report.needs_one_of("spec.sessionAffinity", text(spec, "sessionAffinity"), &["ClientIP", "None"]);
+    let path = "spec.sessionAffinityConfig";
+    match (text(spec, "sessionAffinity"), at(spec, "sessionAffinityConfig")) {
+        ("ClientIP", Some(config)) => {
+            let seconds = int(config, "clientIP.timeoutSeconds").unwrap_or(0);
+            if seconds <= 0 || seconds > AFFINITY_MAX {
+                let why = format!("must be greater than 0 and less than {AFFINITY_MAX}");
+                report.invalid(format!("{path}.clientIP.timeoutSeconds"), seconds, &why);
+            }
+        }
+        ("None", Some(config)) if !same(Some(config), None) => {
+            report.forbidden(path, "must not be set when session affinity is None");
+        }
+        _ => {}
+    }
+}
+
+fn addresses(report: &mut Report, spec: &Value) {
+    let single = text(spec, "clusterIP");
+    let all = list(spec, "clusterIPs");
+    if !has_cluster_ip(spec) {
+        if !all.is_empty() || !single.is_empty() {
+            report.forbidden("spec.clusterIPs", "may not be set for ExternalName services");
+        }
+        return;
+    }
+    if !single.is_empty() && all.is_empty() {
+        report.required("spec.clusterIPs", "");
+    } else if all.first().and_then(Value::as_str).unwrap_or("") != single {
+        report.invalid("spec.clusterIPs", all.to_vec(), "first value must match `clusterIP`");
+    }
+    if all.len() > 2 {
+        report.invalid("spec.clusterIPs", all.to_vec(), "may only hold up to 2 values");
+    }
+    if all.iter().any(|ip| ip == "None") {
+        if all.len() > 1 {
+            report.invalid("spec.clusterIPs", all.to_vec(), "'None' must be the first and only value");
+        }
+        return;
+    }
+    let family = |ip: &str| if ip.contains(':') { "IPv6" } else { "IPv4" };
+    for (index, ip) in all.iter().filter_map(Value::as_str).enumerate() {
+        let path = format!("spec.clusterIPs[{index}]");
+        report.check(&path, ip, names::ip);
+        let expected = list(spec, "ipFamilies").get(index).and_then(Value::as_str);
+        if let Some(expected) = expected.filter(|expected| *expected != family(ip)) {
+            report.invalid(path, ip, &format!("expected an {expected} value as indicated by `ipFamilies[{index}]`"));
+        }
+    }
+}
+
+fn families(report: &mut Report, spec: &Value) {
+    let families = list(spec, "ipFamilies");
+    let policy = text(spec, "ipFamilyPolicy");
+    if !has_cluster_ip(spec) {
+        if !families.is_empty() {
+            report.forbidden("spec.ipFamilies", "may not be set for ExternalName services");
+        }
+        if !policy.is_empty() {
+            report.forbidden("spec.ipFamilyPolicy", "may not be set for ExternalName services");
+        }
+        return;
+    }
+    report.one_of("spec.ipFamilyPolicy", policy, &["PreferDualStack", "RequireDualStack", "SingleStack"]);
+    if families.len() > 2 {
+        report.invalid("spec.ipFamilies", families.to_vec(), "may only hold up to 2 values");
+    }
+    for (index, family) in families.iter().enumerate() {
+        let path = format!("spec.ipFamilies[{index}]");
+        report.one_of(&path, family.as_str().unwrap_or(""), &["IPv4", "IPv6"]);
+        if families[..index].contains(family) {
+            report.duplicate(path, family.clone());
+        }
+    }
+    let two = families.len() == 2 || list(spec, "clusterIPs").len() == 2;
+    if policy == "SingleStack" && two {
+        let why = "must be RequireDualStack or PreferDualStack when multiple 'ipFamilies' are specified";
+        report.invalid("spec.ipFamilyPolicy", policy, why);
+    }
+}
+
+fn external(report: &mut Report, spec: &Value) {
+    for (index, ip) in list(spec, "externalIPs").iter().enumerate() {
+        report.check(&format!("spec.externalIPs[{index}]"), ip.as_str().unwrap_or(""), names::endpoint_ip);
+    }
+    let ranges = list(spec, "loadBalancerSourceRanges");
+    if !ranges.is_empty() && text(spec, "type") != "LoadBalancer" {
+        report.forbidden("spec.loadBalancerSourceRanges", ONLY_LOAD_BALANCER);
+    }
+    for (index, range) in ranges.iter().enumerate() {
+        let path = format!("spec.loadBalancerSourceRanges[{index}]");
+        report.check(&path, range.as_str().unwrap_or("").trim(), names::cidr);
+    }
+}
+
+fn traffic(report: &mut Report, spec: &Value) {
+    let policies = &["Cluster", "Local"];
+    report.one_of("spec.internalTrafficPolicy", text(spec, "internalTrafficPolicy"), policies);
+    let external = text(spec, "externalTrafficPolicy");
+    if external.is_empty() {
+        if is_external_service(spec) {
+            report.required("spec.externalTrafficPolicy", "");
+        }
+    } else if !is_external_service(spec) {
+        let why = "may only be set for externally-accessible services";
+        report.invalid("spec.externalTrafficPolicy", external, why);
+    } else {
+        report.one_of("spec.externalTrafficPolicy", external, policies);
+    }
+    if let Some(port) = int(spec, "healthCheckNodePort").filter(|n| *n != 0) {
+        if has_health_port(spec) {
+            report.port("spec.healthCheckNodePort", port);
+        } else {
+            let why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+            report.invalid("spec.healthCheckNodePort", port, why);
+        }
+    }
+    let distributions = &["PreferClose", "PreferSameNode", "PreferSameZone"];
+    report.one_of("spec.trafficDistribution", text(spec, "trafficDistribution"), distributions);
+}
+
+fn load_balancer(report: &mut Report, spec: &Value) {
+    let balancer = text(spec, "type") == "LoadBalancer";
+    match (balancer, at(spec, "allocateLoadBalancerNodePorts")) {
+        (true, None) => report.required("spec.allocateLoadBalancerNodePorts", ""),
+        (false, Some(_)) => report.forbidden("spec.allocateLoadBalancerNodePorts", ONLY_LOAD_BALANCER),
+        _ => {}
+    }
+    if let Some(class) = at(spec, "loadBalancerClass").and_then(Value::as_str) {
+        if balancer {
+            report.check("spec.loadBalancerClass", class, names::qualified);
+        } else {
+            report.forbidden("spec.loadBalancerClass", ONLY_LOAD_BALANCER);
+        }
+    }
+}
