@@ -1,1 +1,123 @@
+#![allow(clippy::unwrap_used)]
 
+use serde_json::{Value, json};
+
+use super::*;
+
+fn service(spec: Value) -> Service {
+    let mut body = json!({"metadata": {"namespace": "shop", "name": "web"}, "spec": {
+        "clusterIP": "10.96.0.9", "ipFamilies": ["IPv4"], "ports": [{"port": 80, "targetPort": "http"}],
+    }});
+    for (key, value) in spec.as_object().unwrap() {
+        body["spec"][key] = value.clone();
+    }
+    serde_json::from_value(body).unwrap()
+}
+
+fn pod(address: &str, changes: &[(&str, Value)]) -> Arc<Pod> {
+    let mut body = json!({
+        "metadata": {"namespace": "shop", "name": address, "uid": address},
+        "spec": {"nodeName": "node-1", "containers": [{"name": "a", "ports": [{"name": "http", "containerPort": 8080}]}]},
+        "status": {"phase": "Running", "podIP": address, "conditions": [{"type": "Ready", "status": "True"}]},
+    });
+    for (pointer, value) in changes {
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        body.pointer_mut(parent).unwrap()[key] = value.clone();
+    }
+    Arc::new(serde_json::from_value(body).unwrap())
+}
+
+fn not_ready() -> (&'static str, Value) {
+    ("/status/conditions", json!([{"type": "Ready", "status": "False"}]))
+}
+
+/// One line for each subset: `ports: ready / not ready`.
+fn lines(subsets: &[EndpointSubset]) -> Vec<String> {
+    let list = |list: &Option<Vec<EndpointAddress>>| {
+        list.iter().flatten().map(|address| address.ip.clone()).collect::<Vec<_>>().join(" ")
+    };
+    let line = |subset: &EndpointSubset| {
+        let ports: Vec<_> = subset.ports.iter().flatten().map(|port| port.port.to_string()).collect();
+        format!("{}: {} / {}", ports.join(","), list(&subset.addresses), list(&subset.not_ready_addresses))
+    };
+    subsets.iter().map(line).collect()
+}
+
+#[test]
+fn addresses_are_grouped_by_ports_and_sorted() {
+    let other = ("/spec/containers", json!([{"name": "a", "ports": [{"name": "http", "containerPort": 9090}]}]));
+    let pods = [pod("10.0.0.3", &[]), pod("10.0.0.1", &[]), pod("10.0.0.2", &[not_ready()]), pod("10.0.0.4", &[other])];
+    assert_eq!(
+        lines(&subsets(&service(json!({})), &pods)),
+        ["8080: 10.0.0.1 10.0.0.3 / 10.0.0.2", "9090: 10.0.0.4 / "]
+    );
+}
+
+#[test]
+fn who_is_listed() {
+    let terminating = ("/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z"));
+    let publish = json!({"publishNotReadyAddresses": true});
+    let cases: [(&str, Value, Vec<(&str, Value)>, &[&str]); 9] = [
+        ("ready", json!({}), vec![], &["8080: 10.0.0.1 / "]),
+        ("terminating", json!({}), vec![terminating.clone()], &[]),
+        ("terminating, published", publish.clone(), vec![terminating], &["8080: 10.0.0.1 / "]),
+        ("not ready, published", publish, vec![not_ready()], &["8080: 10.0.0.1 / "]),
+        ("has ended", json!({}), vec![("/status/phase", json!("Failed"))], &[]),
+        ("named port not declared", json!({"ports": [{"port": 80, "targetPort": "x"}]}), vec![], &[]),
+        ("other family", json!({"ipFamilies": ["IPv6"]}), vec![], &[]),
+        ("headless without ports", json!({"clusterIP": "None", "ports": []}), vec![], &[": 10.0.0.1 / "]),
+        ("without ports", json!({"ports": []}), vec![], &[]),
+    ];
+    for (name, spec, changes, expected) in cases {
+        assert_eq!(lines(&subsets(&service(spec), &[pod("10.0.0.1", &changes)])), expected, "{name}");
+    }
+}
+
+#[test]
+fn the_canonical_form_does_not_depend_on_the_order_of_writing() {
+    let pods = [pod("10.0.0.2", &[]), pod("10.0.0.1", &[])];
+    let two_ports = json!({"ports": [{"name": "b", "port": 81}, {"name": "a", "port": 80}]});
+    let wanted = subsets(&service(two_ports), &pods);
+    let mut stored = wanted.clone();
+    stored[0].addresses.as_mut().unwrap().reverse();
+    stored[0].ports.as_mut().unwrap().reverse();
+    stored[0].not_ready_addresses = Some(vec![]);
+    let target = stored[0].addresses.as_mut().unwrap()[0].target_ref.as_mut().unwrap();
+    target.resource_version = Some("7".into());
+    assert_eq!(canonical(stored), wanted);
+}
+
+/// Subsets with so many ready and not-ready addresses.
+fn sized(sizes: &[(usize, usize)]) -> Vec<EndpointSubset> {
+    let addresses = |from: usize, count: usize| {
+        let address = |n| EndpointAddress { ip: format!("10.{from}.{}.{}", n / 250, n % 250), ..Default::default() };
+        Some((0..count).map(address).collect::<Vec<_>>()).filter(|list| !list.is_empty())
+    };
+    let subset = |(at, (ready, not_ready)): (usize, &(usize, usize))| EndpointSubset {
+        addresses: addresses(at * 2, *ready),
+        not_ready_addresses: addresses(at * 2 + 1, *not_ready),
+        ports: Some(vec![k8s_openapi::api::core::v1::EndpointPort { port: 80 + at as i32, ..Default::default() }]),
+    };
+    sizes.iter().enumerate().map(subset).collect()
+}
+
+#[test]
+fn what_is_above_the_capacity_is_left_out_in_proportion() {
+    let cases: [(&[(usize, usize)], &[(usize, usize)]); 6] = [
+        (&[(500, 500)], &[(500, 500)]),
+        (&[(500, 501)], &[(500, 500)]),
+        (&[(999, 1), (0, 999)], &[(999, 1)]),
+        (&[(600, 100), (300, 300)], &[(600, 25), (300, 75)]),
+        (&[(1001, 5)], &[(1000, 0)]),
+        (&[(1000, 10), (500, 0)], &[(667, 0), (333, 0)]),
+    ];
+    for (before, after) in cases {
+        let mut subsets = sized(before);
+        let truncated = truncate(&mut subsets, CAPACITY);
+        let len = |list: &Option<Vec<EndpointAddress>>| list.as_ref().map_or(0, Vec::len);
+        let sizes: Vec<_> =
+            subsets.iter().map(|subset| (len(&subset.addresses), len(&subset.not_ready_addresses))).collect();
+        assert_eq!(sizes, after, "{before:?}");
+        assert_eq!(truncated, before != after);
+    }
+}
