@@ -49,10 +49,11 @@ impl Kernel {
     pub(crate) fn look(&mut self, layout: &Layout) -> Result<Observed, DumpError> {
         let id = &layout.table;
         let Some(table) = self.socket.table(id)? else { return Ok(Observed::Missing) };
-        let orphan = table.owned && table.persist && table.owner.is_none();
+        // The kernel takes the owner flag off a persistent table when its owner goes.
+        let orphan = table.persist && table.owner.is_none();
         let foreign = Ok(Observed::Foreign { orphan });
         let expected = layout.declaration();
-        if (table.owned, table.persist) != (expected.owned, expected.persist) || table.comment != expected.comment {
+        if table.persist != expected.persist || table.comment != expected.comment {
             return foreign;
         }
         let present: HashSet<String> = self.socket.sets(id)?.into_iter().collect();

@@ -47,7 +47,10 @@ use portolan_netns::Namespace;
 use portolan_nftables::{Disturbance, Monitor, SocketError, TableId};
 use portolan_objects::Family;
 use portolan_runtime::{Backoff, Inputs, Options};
-use tokio::{io::unix::AsyncFd, net::TcpListener};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    net::TcpListener,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -147,9 +150,33 @@ pub enum RunError {
 /// # Errors
 /// Only at the start; later failures are retried and counted.
 pub async fn run(client: Client, config: Config, stop: CancellationToken) -> Result<(), RunError> {
-    let (mut kernel, monitor) = open(&config)?;
+    let (part, disturbed) = prepare(&config, &stop)?;
+    let own_node = watcher::Config::default().fields(&format!("metadata.name={}", config.node));
+    let ours = || watcher::Config::default().labels(OURS);
+    let inputs = Inputs::new()
+        .watch(Api::<Service>::all(client.clone()), ours(), Input::Service)
+        .watch(Api::<EndpointSlice>::all(client.clone()), ours(), Input::Slice)
+        .watch(Api::<Node>::all(client), own_node, |change| Input::Node(Box::new(change)))
+        .signal(disturbed);
+    portolan_runtime::run(part, inputs, OPTIONS, config.metrics.loop_metrics.clone(), stop).await;
+    Ok(())
+}
+
+const OPTIONS: Options = Options {
+    name: "service-proxy",
+    workers: 2,
+    backoff: Backoff { base: Duration::from_millis(50), max: Duration::from_secs(30), attempts: None },
+    timeout: Duration::from_secs(30),
+};
+
+/// Opens what the proxy needs of the node, and starts the server of its own health.
+fn prepare(
+    config: &Config,
+    stop: &CancellationToken,
+) -> Result<(Proxy, impl Stream<Item = Input> + Send + use<>), RunError> {
+    let (mut kernel, monitor) = open(config)?;
     let owned = config.own_table && kernel.can_own_tables();
-    let planners = planners(&config, owned);
+    let planners = planners(config, owned);
     let tables: Vec<TableId> = planners.values().map(|planner| planner.layout.table.clone()).collect();
     let health = Health::new(config.metrics.clone());
     if let Some(address) = config.health {
@@ -164,23 +191,7 @@ pub async fn run(client: Client, config: Config, stop: CancellationToken) -> Res
         metrics: config.metrics.clone(),
         stop: stop.clone(),
     };
-    let own_node = watcher::Config::default().fields(&format!("metadata.name={}", config.node));
-    let ours = || watcher::Config::default().labels(OURS);
-    let inputs = Inputs::new()
-        .watch(Api::<Service>::all(client.clone()), ours(), Input::Service)
-        .watch(Api::<EndpointSlice>::all(client.clone()), ours(), Input::Slice)
-        .watch(Api::<Node>::all(client), own_node, Input::Node)
-        .signal(disturbances(monitor, tables));
-    let options = Options {
-        name: "service-proxy",
-        workers: 2,
-        backoff: Backoff { base: Duration::from_millis(50), max: Duration::from_secs(30), attempts: None },
-        timeout: Duration::from_secs(30),
-    };
-    let loop_metrics = config.metrics.loop_metrics.clone();
-    let part = Proxy::new(&config.node, planners, shared);
-    portolan_runtime::run(part, inputs, options, loop_metrics, stop).await;
-    Ok(())
+    Ok((Proxy::new(&config.node, planners, shared), disturbances(monitor, tables)))
 }
 
 fn open(config: &Config) -> Result<(Kernel, AsyncFd<Monitor>), RunError> {
@@ -190,7 +201,9 @@ fn open(config: &Config) -> Result<(Kernel, AsyncFd<Monitor>), RunError> {
     let kernel = Kernel::open(&config.namespace).map_err(namespace)?.map_err(netfilter)?;
     let port = kernel.port();
     let monitor = config.namespace.run(|| Monitor::open(port)).map_err(namespace)?.map_err(netfilter)?;
-    let monitor = AsyncFd::new(monitor).map_err(namespace)?;
+    // SAFETY: the descriptor belongs to `monitor`, which the result owns, never closes before and never replaces.
+    let monitor = unsafe { AsyncFd::register_with_interest(monitor, Interest::READABLE) };
+    let monitor = monitor.map_err(|error| namespace(error.into()))?;
     Ok((kernel, monitor))
 }
 
@@ -245,3 +258,6 @@ fn disturbances(monitor: AsyncFd<Monitor>, tables: Vec<TableId>) -> impl Stream<
     })
     .boxed()
 }
+
+#[cfg(test)]
+mod lab;

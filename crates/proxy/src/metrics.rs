@@ -45,6 +45,7 @@ pub struct Metrics {
     full: Histograms,
     partial: Histograms,
     failures: Counters,
+    rebuilds: Counter,
     disturbances: Counter,
     elements: Counter,
     programming: Histogram,
@@ -66,6 +67,7 @@ impl Default for Metrics {
             full: family::Family::new_with_constructor(sync),
             partial: family::Family::new_with_constructor(sync),
             failures: family::Family::default(),
+            rebuilds: Counter::default(),
             disturbances: Counter::default(),
             elements: Counter::default(),
             programming: Histogram::new(PROGRAMMING_BOUNDS),
@@ -97,6 +99,7 @@ impl Metrics {
             "Transactions that the kernel refused",
             metrics.failures.clone(),
         );
+        part.register("table_rebuilds", "Whole tables built", metrics.rebuilds.clone());
         part.register("table_disturbances", "Changes of the table by others", metrics.disturbances.clone());
         part.register("sync_elements", "Set elements added and deleted", metrics.elements.clone());
         part.register(
@@ -126,9 +129,15 @@ impl Metrics {
         let label = ByFamily { ip_family: FamilyLabel(family) };
         self.sync.get_or_create(&label).observe(took.as_secs_f64());
         let kind = if rebuild { &self.full } else { &self.partial };
+        self.rebuilds.inc_by(u64::from(rebuild));
         kind.get_or_create(&label).observe(took.as_secs_f64());
         self.elements.inc_by(elements as u64);
         self.last.set(seconds(SystemTime::now()));
+    }
+
+    #[cfg(test)]
+    pub(crate) fn rebuilds(&self) -> u64 {
+        self.rebuilds.get()
     }
 
     pub(crate) fn refused(&self, family: Family) {

@@ -42,7 +42,7 @@ const PORT_RETRY: Duration = Duration::from_secs(5);
 pub(crate) enum Input {
     Service(Change<Service>),
     Slice(Change<EndpointSlice>),
-    Node(Change<Node>),
+    Node(Box<Change<Node>>),
     /// Somebody else changed the tables.
     Disturbed,
 }
@@ -253,7 +253,7 @@ impl Reconciler for Proxy {
                 self.index.slice(change);
             }
             Input::Node(change) => {
-                self.index.node_change(change);
+                self.index.node_change(*change);
                 self.shared.health.node(self.index.node().eligible);
             }
             Input::Disturbed => {
