@@ -165,8 +165,8 @@ mod tests {
     fn json_and_yaml_say_the_same() {
         let text = br#"{"a": [1, -2, 1.5, true, null, "x", {}], "b": {"c": "1"}}"#;
         assert_eq!(parse(text, Json).unwrap(), parse(text, Yaml).unwrap());
-        let (value, _) = parse(b"a:\n- 1\n- 1.5\n- true\n- null\n- x\n- '1'\n- 010\n- yes\n", Yaml).unwrap();
-        assert_eq!(value["a"][0..6], json!([1, 1.5, true, null, "x", "1"]).as_array().unwrap()[..]);
+        let (value, _) = parse(b"a:\n- 1\n- 1.5\n- true\n- null\n- x\n- '1'\n", Yaml).unwrap();
+        assert_eq!(value["a"], json!([1, 1.5, true, null, "x", "1"]));
     }
 
     #[test]

@@ -202,9 +202,9 @@ fn resources(report: &mut Report, path: &str, container: &Value) {
     let amount = |value: &Value| value.as_str().and_then(quantity::parse);
     for kind in ["limits", "requests"] {
         for (name, value) in entries(container, &format!("resources.{kind}")) {
-            let path = format!("{path}.resources.{kind}[{name}]");
+            let field = format!("{path}.resources.{kind}");
             if amount(value).is_none_or(|n| n < 0.0) {
-                report.invalid(path.clone(), value.clone(), "must be greater than or equal to 0");
+                report.invalid(format!("{field}[{name}]"), value.clone(), "must be greater than or equal to 0");
             }
             let limit = entries(container, "resources.limits").find(|(key, _)| *key == name).map(|(_, limit)| limit);
             if kind == "requests"
@@ -212,11 +212,7 @@ fn resources(report: &mut Report, path: &str, container: &Value) {
                 && amount(value) > amount(limit)
             {
                 let shown = limit.as_str().unwrap_or("");
-                report.invalid(
-                    format!("{path}").replace(&format!("[{name}]"), ""),
-                    value.clone(),
-                    &format!("must be less than or equal to {name} limit of {shown}"),
-                );
+                report.invalid(field, value.clone(), &format!("must be less than or equal to {name} limit of {shown}"));
             }
         }
     }
