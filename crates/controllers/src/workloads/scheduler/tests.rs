@@ -1,0 +1,132 @@
+#![allow(clippy::unwrap_used)]
+
+use serde_json::json;
+
+use super::plan::decide;
+use super::*;
+
+fn node(name: &str) -> Node {
+    serde_json::from_value(json!({
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, "disk": "ssd"}},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}], "allocatable": {"pods": "110"}},
+    }))
+    .unwrap()
+}
+
+fn pod(name: &str, spec: Value) -> Pod {
+    let mut pod: Pod = serde_json::from_value(json!({
+        "metadata": {"namespace": "shop", "name": name, "uid": name},
+        "spec": {"containers": [{"name": "main"}]},
+    }))
+    .unwrap();
+    let mut whole = serde_json::to_value(&pod.spec).unwrap();
+    whole.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+    pod.spec = serde_json::from_value(whole).unwrap();
+    pod
+}
+
+fn with_port(name: &str, port: Value) -> Pod {
+    pod(name, json!({"containers": [{"name": "main", "ports": [port]}]}))
+}
+
+fn owned(name: &str, owner: &str) -> Pod {
+    let mut pod = pod(name, json!({}));
+    pod.metadata.owner_references = serde_json::from_value(json!([
+        {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": owner, "uid": owner, "controller": true},
+    ]))
+    .unwrap();
+    pod
+}
+
+fn decided(pod: &Pod, nodes: &[(&Node, &[Arc<Pod>])]) -> Decision {
+    let places: Vec<Place<'_>> = nodes.iter().map(|(node, pods)| Place { node, pods: pods.iter().collect() }).collect();
+    decide(pod, &places)
+}
+
+fn bound(node: &str) -> Decision {
+    Decision::Bind(node.into())
+}
+
+#[test]
+fn siblings_spread_first_and_then_the_emptier_node_wins() {
+    let (one, two) = (node("node-1"), node("node-2"));
+    let sibling: &[Arc<Pod>] = &[Arc::new(owned("a", "web"))];
+    let others: &[Arc<Pod>] = &[Arc::new(owned("x", "other")), Arc::new(owned("y", "other"))];
+    assert_eq!(decided(&owned("b", "web"), &[(&one, sibling), (&two, others)]), bound("node-2"));
+    assert_eq!(decided(&pod("plain", json!({})), &[(&one, sibling), (&two, others)]), bound("node-1"));
+    assert_eq!(decided(&pod("plain", json!({})), &[(&two, &[]), (&one, &[])]), bound("node-1"), "equal: by name");
+}
+
+#[test]
+fn unfit_nodes_are_counted_by_their_reason() {
+    let good = node("node-1");
+    let mut cordoned = node("node-2");
+    cordoned.spec.get_or_insert_default().unschedulable = Some(true);
+    let mut silent = node("node-3");
+    silent.status.as_mut().unwrap().conditions.as_mut().unwrap()[0].status = "Unknown".into();
+    let mut tainted = node("node-4");
+    tainted.spec =
+        serde_json::from_value(json!({"taints": [{"key": "gpu", "value": "a", "effect": "NoSchedule"}]})).unwrap();
+    let picky = pod("picky", json!({"nodeSelector": {"disk": "tape"}}));
+    let nodes: [(&Node, &[Arc<Pod>]); 4] = [(&good, &[]), (&cordoned, &[]), (&silent, &[]), (&tainted, &[])];
+    let message = "0/4 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, \
+                   1 node(s) had untolerated taint {gpu: a}, 1 node(s) were not ready, 1 node(s) were unschedulable.";
+    assert_eq!(decided(&picky, &nodes), Decision::Unschedulable(message.into()));
+    assert_eq!(decided(&pod("any", json!({})), &nodes), bound("node-1"));
+    let tolerant = pod("t", json!({"tolerations": [{"key": "gpu", "operator": "Exists"}]}));
+    assert_eq!(decided(&tolerant, &[(&tainted, &[])]), bound("node-4"));
+    assert_eq!(decided(&picky, &[]), Decision::Unschedulable("no nodes available to schedule pods".into()));
+}
+
+#[test]
+fn required_affinity_is_any_term_and_all_of_its_rules() {
+    let affine = |rules: Value| {
+        pod(
+            "p",
+            json!({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
+                "nodeSelectorTerms": rules,
+            }}}}),
+        )
+    };
+    let one = node("node-1");
+    let fits = |rules| decided(&affine(rules), &[(&one, &[])]) == bound("node-1");
+    assert!(fits(json!([{"matchExpressions": [{"key": "disk", "operator": "In", "values": ["ssd"]}]}])));
+    assert!(!fits(json!([{"matchExpressions": [
+        {"key": "disk", "operator": "Exists"}, {"key": "disk", "operator": "NotIn", "values": ["ssd"]},
+    ]}])));
+    assert!(fits(json!([{}, {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]}])));
+    assert!(!fits(json!([{}])));
+}
+
+#[test]
+fn host_ports_conflict_by_protocol_port_and_address() {
+    let one = node("node-1");
+    let taken = |port: Value| vec![Arc::new(with_port("taken", port))];
+    let rows = [
+        (json!({"containerPort": 80, "hostPort": 80}), json!({"containerPort": 81, "hostPort": 80}), false),
+        (json!({"containerPort": 80, "hostPort": 80}), json!({"containerPort": 80, "hostPort": 81}), true),
+        (
+            json!({"containerPort": 80, "hostPort": 80}),
+            json!({"containerPort": 80, "hostPort": 80, "protocol": "UDP"}),
+            true,
+        ),
+        (
+            json!({"containerPort": 80, "hostPort": 80, "hostIP": "10.0.0.1"}),
+            json!({"containerPort": 80, "hostPort": 80, "hostIP": "10.0.0.2"}),
+            true,
+        ),
+        (
+            json!({"containerPort": 80, "hostPort": 80, "hostIP": "10.0.0.1"}),
+            json!({"containerPort": 80, "hostPort": 80, "hostIP": "0.0.0.0"}),
+            false,
+        ),
+    ];
+    for (theirs, ours, fits) in rows {
+        let decision = decided(&with_port("new", ours.clone()), &[(&one, &taken(theirs.clone()))]);
+        assert_eq!(decision == bound("node-1"), fits, "{theirs} {ours}");
+        if !fits {
+            let message = "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.";
+            assert_eq!(decision, Decision::Unschedulable(message.into()));
+        }
+    }
+}
