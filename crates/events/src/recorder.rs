@@ -49,7 +49,7 @@ impl Recorder {
             message: message.into(),
             at: Timestamp::now(),
         };
-        if let Err(error) = self.queue.try_send(Order::Record(report)) {
+        if let Err(error) = self.queue.try_send(Order::Record(Box::new(report))) {
             self.metrics.dropped.inc();
             let object = regarding.name.as_deref().unwrap_or_default();
             warn!(component = self.component, object, %reason, %error, "event dropped");

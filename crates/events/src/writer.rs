@@ -25,7 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Decide and write.
-    Record(Report),
+    Record(Box<Report>),
     /// Say when everything before has been done.
     Flush(oneshot::Sender<()>),
 }
@@ -69,7 +69,7 @@ impl Writer {
     pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         while let Some(order) = orders.recv().await {
             match order {
-                Order::Record(report) => self.record(report).await,
+                Order::Record(report) => self.record(*report).await,
                 // The one who asked may have stopped waiting.
                 Order::Flush(done) => drop(done.send(())),
             }

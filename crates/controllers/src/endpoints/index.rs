@@ -26,9 +26,9 @@ pub(crate) struct Index {
 impl Index {
     pub(crate) fn take(&mut self, input: Input, dirty: &mut Vec<ObjectKey>) {
         match input {
-            Input::Service(change) => self.backends.services_changed(change, dirty),
-            Input::Pod(change) => self.backends.pods_changed(change, dirty),
-            Input::Endpoints(change) => self.endpoints_changed(change, dirty),
+            Input::Service(change) => self.backends.services_changed(*change, dirty),
+            Input::Pod(change) => self.backends.pods_changed(*change, dirty),
+            Input::Endpoints(change) => self.endpoints_changed(*change, dirty),
         }
     }
 
@@ -87,3 +87,6 @@ impl Index {
         annotations.is_some_and(|annotations| annotations.contains_key(labels::LEADER))
     }
 }
+
+#[cfg(test)]
+mod tests;

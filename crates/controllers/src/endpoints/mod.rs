@@ -34,18 +34,22 @@ const OPTIONS: Options = Options {
 /// Runs the controller until `stop`. The recorder speaks as `endpoint-controller`.
 pub async fn run(client: Client, recorder: Recorder, stop: CancellationToken) {
     let inputs = Inputs::new()
-        .watch(Api::<Service>::all(client.clone()), watcher::Config::default(), Input::Service)
-        .watch(Api::<Pod>::all(client.clone()), watcher::Config::default(), Input::Pod)
-        .watch(Api::<Endpoints>::all(client.clone()), watcher::Config::default(), Input::Endpoints);
+        .watch(Api::<Service>::all(client.clone()), watcher::Config::default(), |change| {
+            Input::Service(Box::new(change))
+        })
+        .watch(Api::<Pod>::all(client.clone()), watcher::Config::default(), |change| Input::Pod(Box::new(change)))
+        .watch(Api::<Endpoints>::all(client.clone()), watcher::Config::default(), |change| {
+            Input::Endpoints(Box::new(change))
+        });
     let controller = Controller { index: Index::default(), client, recorder };
     portolan_runtime::run(controller, inputs, OPTIONS, Metrics::default(), stop).await;
 }
 
-/// A change of any watched kind.
+/// A change of any watched kind, boxed: their sizes differ tenfold.
 pub(crate) enum Input {
-    Service(Change<Service>),
-    Pod(Change<Pod>),
-    Endpoints(Change<Endpoints>),
+    Service(Box<Change<Service>>),
+    Pod(Box<Change<Pod>>),
+    Endpoints(Box<Change<Endpoints>>),
 }
 
 struct Controller {

@@ -34,10 +34,10 @@ pub(crate) struct Index {
 impl Index {
     pub(crate) fn take(&mut self, input: Input, dirty: &mut Vec<ObjectKey>) {
         match input {
-            Input::Service(change) => self.backends.services_changed(change, dirty),
-            Input::Pod(change) => self.backends.pods_changed(change, dirty),
-            Input::Node(change) => self.nodes_changed(change, dirty),
-            Input::Slice(change) => self.slices_changed(change, dirty),
+            Input::Service(change) => self.backends.services_changed(*change, dirty),
+            Input::Pod(change) => self.backends.pods_changed(*change, dirty),
+            Input::Node(change) => self.nodes_changed(*change, dirty),
+            Input::Slice(change) => self.slices_changed(*change, dirty),
         }
     }
 
@@ -159,3 +159,6 @@ fn zone(node: &Node) -> (String, Option<String>) {
     let zone = node.metadata.labels.as_ref().and_then(|set| set.get(labels::ZONE)).cloned();
     (node.metadata.name.clone().unwrap_or_default(), zone)
 }
+
+#[cfg(test)]
+mod tests;

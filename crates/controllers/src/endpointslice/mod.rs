@@ -42,20 +42,24 @@ const OPTIONS: Options = Options {
 pub async fn run(client: Client, recorder: Recorder, stop: CancellationToken) {
     let own = format!("{}={}", labels::SLICE_MANAGED_BY, labels::SLICE_CONTROLLER);
     let inputs = Inputs::new()
-        .watch(Api::<Service>::all(client.clone()), watcher::Config::default(), Input::Service)
-        .watch(Api::<Pod>::all(client.clone()), watcher::Config::default(), Input::Pod)
-        .watch(Api::<Node>::all(client.clone()), watcher::Config::default(), Input::Node)
-        .watch(Api::<EndpointSlice>::all(client.clone()), watcher::Config::default().labels(&own), Input::Slice);
+        .watch(Api::<Service>::all(client.clone()), watcher::Config::default(), |change| {
+            Input::Service(Box::new(change))
+        })
+        .watch(Api::<Pod>::all(client.clone()), watcher::Config::default(), |change| Input::Pod(Box::new(change)))
+        .watch(Api::<Node>::all(client.clone()), watcher::Config::default(), |change| Input::Node(Box::new(change)))
+        .watch(Api::<EndpointSlice>::all(client.clone()), watcher::Config::default().labels(&own), |change| {
+            Input::Slice(Box::new(change))
+        });
     let controller = Controller { index: Index::default(), client, recorder };
     portolan_runtime::run(controller, inputs, OPTIONS, Metrics::default(), stop).await;
 }
 
-/// A change of any watched kind.
+/// A change of any watched kind, boxed: their sizes differ tenfold.
 pub(crate) enum Input {
-    Service(Change<Service>),
-    Pod(Change<Pod>),
-    Node(Change<Node>),
-    Slice(Change<EndpointSlice>),
+    Service(Box<Change<Service>>),
+    Pod(Box<Change<Pod>>),
+    Node(Box<Change<Node>>),
+    Slice(Box<Change<EndpointSlice>>),
 }
 
 struct Controller {

@@ -53,11 +53,14 @@ fn addresses_are_grouped_by_ports_and_sorted() {
     );
 }
 
+/// Story, changes of the Service, changes of the pod, lines that are expected.
+type Row = (&'static str, Value, Vec<(&'static str, Value)>, &'static [&'static str]);
+
 #[test]
 fn who_is_listed() {
     let terminating = ("/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z"));
     let publish = json!({"publishNotReadyAddresses": true});
-    let cases: [(&str, Value, Vec<(&str, Value)>, &[&str]); 9] = [
+    let cases: [Row; 9] = [
         ("ready", json!({}), vec![], &["8080: 10.0.0.1 / "]),
         ("terminating", json!({}), vec![terminating.clone()], &[]),
         ("terminating, published", publish.clone(), vec![terminating], &["8080: 10.0.0.1 / "]),
@@ -101,9 +104,12 @@ fn sized(sizes: &[(usize, usize)]) -> Vec<EndpointSubset> {
     sizes.iter().enumerate().map(subset).collect()
 }
 
+/// Ready and not-ready addresses of each subset.
+type Sizes = &'static [(usize, usize)];
+
 #[test]
 fn what_is_above_the_capacity_is_left_out_in_proportion() {
-    let cases: [(&[(usize, usize)], &[(usize, usize)]); 6] = [
+    let cases: [(Sizes, Sizes); 6] = [
         (&[(500, 500)], &[(500, 500)]),
         (&[(500, 501)], &[(500, 500)]),
         (&[(999, 1), (0, 999)], &[(999, 1)]),

@@ -55,12 +55,15 @@ fn lines(desired: &Desired) -> Vec<String> {
     lines
 }
 
+/// Story, changes of the Service, changes of the pod, lines that are expected.
+type Row = (&'static str, Value, Vec<(&'static str, Value)>, &'static [&'static str]);
+
 #[test]
 fn who_is_published_and_how() {
     let not_ready = ("/status/conditions", json!([{"type": "Ready", "status": "False"}]));
     let terminating = ("/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z"));
     let publish = json!({"publishNotReadyAddresses": true});
-    let cases: [(&str, Value, Vec<(&str, Value)>, &[&str]); 11] = [
+    let cases: [Row; 11] = [
         ("ready", json!({}), vec![], &["IPv4 [8080] 10.244.1.1 rs-"]),
         ("not ready", json!({}), vec![not_ready.clone()], &["IPv4 [8080] 10.244.1.1 ---"]),
         ("terminating but ready", json!({}), vec![terminating.clone()], &["IPv4 [8080] 10.244.1.1 -st"]),
