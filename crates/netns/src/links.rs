@@ -14,6 +14,7 @@ use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     address::{AddressAttribute, AddressMessage},
     link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
+    neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState},
     route::{
         RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
     },
@@ -184,6 +185,46 @@ impl Links {
         self.acknowledged(RouteNetlinkMessage::DelLink(link), 0)
             .or_else(|error| ignore(error, &[libc::ENODEV]))
             .map_err(|source| failed(format!("remove the interface {name}"), source))
+    }
+
+    /// The hardware address of the interface.
+    ///
+    /// # Errors
+    /// If it does not exist or has none.
+    pub fn hardware_address(&mut self, name: &str) -> Result<Vec<u8>> {
+        let mut link = LinkMessage::default();
+        link.attributes.push(LinkAttribute::IfName(name.into()));
+        let operation = || format!("read the hardware address of {name}");
+        let answers = self
+            .request(RouteNetlinkMessage::GetLink(link), NLM_F_ACK)
+            .map_err(|source| failed(operation(), source))?;
+        let address = answers.into_iter().find_map(|answer| match answer {
+            RouteNetlinkMessage::NewLink(link) => link.attributes.into_iter().find_map(|attribute| match attribute {
+                LinkAttribute::Address(address) => Some(address),
+                _ => None,
+            }),
+            _ => None,
+        });
+        address.ok_or_else(|| failed(operation(), io::Error::from_raw_os_error(libc::ENODEV)))
+    }
+
+    /// Tells the kernel for good which hardware address `address` has behind the interface: nobody has to be asked.
+    ///
+    /// # Errors
+    /// If the interface does not exist, or the kernel refuses.
+    pub fn set_neighbour(&mut self, name: &str, address: IpAddr, hardware: &[u8]) -> Result<()> {
+        let operation = || format!("set the hardware address of {address} behind {name}");
+        let mut neighbour = NeighbourMessage::default();
+        neighbour.header.family = family(address);
+        neighbour.header.ifindex = self.index(name).map_err(|source| failed(operation(), source))?;
+        neighbour.header.state = NeighbourState::Permanent;
+        neighbour.attributes.push(NeighbourAttribute::Destination(match address {
+            IpAddr::V4(address) => NeighbourAddress::Inet(address),
+            IpAddr::V6(address) => NeighbourAddress::Inet6(address),
+        }));
+        neighbour.attributes.push(NeighbourAttribute::LinkLayerAddress(hardware.to_vec()));
+        self.acknowledged(RouteNetlinkMessage::NewNeighbour(neighbour), NLM_F_CREATE | NLM_F_REPLACE)
+            .map_err(|source| failed(operation(), source))
     }
 
     /// The names of all interfaces, in the kernel's order.

@@ -68,6 +68,12 @@ fn links_addresses_and_routes_can_be_set_again_and_removed_twice() {
     links.set_master("port", "br0").unwrap();
     assert_eq!(links.links().unwrap(), ["lo", "eth0", "br0", "port"]);
 
+    let hardware = links.hardware_address("eth0").unwrap();
+    assert_eq!(hardware.len(), 6);
+    for _ in 0..2 {
+        links.set_neighbour("eth0", "10.1.0.9".parse().unwrap(), &hardware).unwrap();
+    }
+
     let address = "192.0.2.1/32".parse().unwrap();
     links.add_address("lo", address).unwrap();
     links.add_address("lo", address).unwrap();

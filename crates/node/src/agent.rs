@@ -1,0 +1,241 @@
+//! What every part of one node agent shares: its configuration, the API, the addresses of its pods, and the words in
+//! which it reports.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use ipnet::Ipv4Net;
+use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Pod, Secret, Service};
+use kube::{Api, Client};
+use portolan_alloc::PodAddresses;
+use portolan_catalogue::Reason;
+use portolan_events::Recorder;
+use portolan_runtime::describe;
+use tokio::sync::{OnceCell, Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    Config, Image,
+    environment::{self, References, Sources},
+    logs::Hub,
+    process::Launcher,
+    resolv::ResolvConf,
+};
+
+/// One node agent.
+pub struct Agent {
+    /// As configured.
+    pub config: Config,
+    /// The API.
+    pub client: Client,
+    /// Starts processes.
+    pub launcher: Launcher,
+    /// The addresses of the pods.
+    pub addresses: Addresses,
+    /// The logs of running containers.
+    pub logs: Hub,
+    /// The node's own resolv.conf.
+    pub resolv_conf: ResolvConf,
+    /// The tasks of all pods.
+    pub tasks: TaskTracker,
+    /// Cancelled when all pods have to end.
+    pub halt: CancellationToken,
+    /// How many sandboxes are made or removed at a time: the kernel takes them one by one anyway.
+    pub sandboxes: Semaphore,
+    recorder: Recorder,
+    kubernetes: OnceCell<(String, i32)>,
+}
+
+impl Agent {
+    /// An agent with no pods.
+    pub fn new(client: Client, recorder: Recorder, config: Config, launcher: Launcher) -> Self {
+        let resolv_conf = std::fs::read_to_string(&config.resolv_conf).unwrap_or_default();
+        Self {
+            addresses: Addresses::new(config.pod_cidr),
+            resolv_conf: ResolvConf::parse(&resolv_conf),
+            config,
+            client,
+            launcher,
+            logs: Hub::default(),
+            tasks: TaskTracker::new(),
+            halt: CancellationToken::new(),
+            sandboxes: Semaphore::new(2),
+            recorder,
+            kubernetes: OnceCell::new(),
+        }
+    }
+
+    /// Reports an event on an object.
+    pub fn event(&self, regarding: &ObjectReference, reason: Reason, message: impl Into<String>) {
+        self.recorder.event(regarding, reason, message);
+    }
+
+    /// Where the files and logs of a pod are.
+    pub fn directory(&self, pod: &Pod) -> PathBuf {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let metadata = &pod.metadata;
+        let name = format!("{}_{}_{}", text(&metadata.namespace), text(&metadata.name), text(&metadata.uid));
+        self.pods_directory().join(name)
+    }
+
+    /// Where the files and logs of all pods are.
+    pub fn pods_directory(&self) -> PathBuf {
+        self.config.root.join("pods")
+    }
+
+    /// The program that an image stands for. A tag, and the registry that is the usual default, do not matter.
+    pub fn image(&self, name: &str) -> Option<&Image> {
+        find_image(&self.config.images, name)
+    }
+
+    /// Looks up what a container's environment refers to.
+    ///
+    /// # Errors
+    /// If the API does not answer; what does not exist is recorded as such.
+    pub async fn sources(&self, namespace: &str, names: &References) -> Result<Sources, String> {
+        let mut sources = Sources::default();
+        let config_maps = Api::<ConfigMap>::namespaced(self.client.clone(), namespace);
+        for name in &names.config_maps {
+            let found = config_maps.get_opt(name).await.map_err(|error| describe(&error))?;
+            sources.config_maps.insert(name.clone(), found.map(environment::config_map_values));
+        }
+        let secrets = Api::<Secret>::namespaced(self.client.clone(), namespace);
+        for name in &names.secrets {
+            let found = secrets.get_opt(name).await.map_err(|error| describe(&error))?;
+            sources.secrets.insert(name.clone(), found.map(environment::secret_values));
+        }
+        Ok(sources)
+    }
+
+    /// Address and port of the API as pods reach it; `None` while there is no such Service.
+    pub async fn kubernetes(&self) -> Option<(String, i32)> {
+        let look = || async {
+            let services = Api::<Service>::namespaced(self.client.clone(), "default");
+            let spec = services.get("kubernetes").await.ok().and_then(|service| service.spec).unwrap_or_default();
+            let port = spec.ports.unwrap_or_default().first().map(|port| port.port);
+            spec.cluster_ip.zip(port).ok_or(())
+        };
+        self.kubernetes.get_or_try_init(look).await.ok().cloned()
+    }
+}
+
+fn find_image<'a>(images: &'a BTreeMap<String, Image>, name: &str) -> Option<&'a Image> {
+    let untagged = match name.rsplit_once(':') {
+        Some((untagged, tag)) if !tag.contains('/') => untagged,
+        _ => name,
+    };
+    let candidates = [name, untagged].into_iter().flat_map(|name| {
+        let local = name.strip_prefix("docker.io/").unwrap_or(name);
+        [name, local, local.strip_prefix("library/").unwrap_or(local)]
+    });
+    candidates.into_iter().find_map(|candidate| images.get(candidate))
+}
+
+/// The addresses of a node's pods, by the pods' uids.
+#[derive(Debug)]
+pub struct Addresses {
+    book: Mutex<Book>,
+    range: Ipv4Net,
+}
+
+#[derive(Debug)]
+struct Book {
+    pool: PodAddresses,
+    held: HashMap<String, Ipv4Addr>,
+}
+
+impl Addresses {
+    fn new(range: Ipv4Net) -> Self {
+        let book = Book { pool: PodAddresses::new(range), held: HashMap::new() };
+        Self { book: Mutex::new(book), range }
+    }
+
+    /// The range they are from.
+    pub fn range(&self) -> Ipv4Net {
+        self.range
+    }
+
+    /// Keeps an address that the pod had in an earlier life of the agent, if it is still free.
+    pub fn keep(&self, uid: &str, address: Ipv4Addr) {
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        if !book.held.contains_key(uid) && book.pool.reserve(address) {
+            book.held.insert(uid.to_owned(), address);
+        }
+    }
+
+    /// The pod's address, a new one if it has none; `None` if all are in use.
+    pub fn take(&self, uid: &str) -> Option<Ipv4Addr> {
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(address) = book.held.get(uid) {
+            return Some(*address);
+        }
+        let address = book.pool.allocate()?;
+        book.held.insert(uid.to_owned(), address);
+        Some(address)
+    }
+
+    /// Frees the pod's address.
+    pub fn release(&self, uid: &str) {
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(address) = book.held.remove(uid) {
+            book.pool.release(address);
+        }
+    }
+}
+
+/// The log directory of a container, found by names alone: the API asks for logs by namespace and pod. Of several pods
+/// of that name the latest.
+pub fn log_directory(pods: &Path, namespace: &str, pod: &str, container: &str) -> Option<PathBuf> {
+    let prefix = format!("{namespace}_{pod}_");
+    let entries = std::fs::read_dir(pods).ok()?.flatten();
+    let of_pod = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix));
+    let dated = of_pod.filter_map(|entry| Some((entry.metadata().ok()?.created().ok(), entry.path())));
+    let (_, latest) = dated.max()?;
+    Some(latest.join(container))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn images_are_found_without_tag_and_default_registry() {
+        let image = || Image { path: "/bin/sh".into(), arguments: vec![] };
+        let names = ["portolan/echo", "busybox", "tagged:1", "reg:5000/x"];
+        let images = names.into_iter().map(|name| (name.to_owned(), image())).collect();
+        let rows = [
+            ("portolan/echo", true),
+            ("portolan/echo:latest", true),
+            ("docker.io/portolan/echo:1.0", true),
+            ("docker.io/library/busybox:1", true),
+            ("busybox", true),
+            ("tagged:1", true),
+            ("tagged", false),
+            ("reg:5000/x", true),
+            ("reg:5000/x:2", true),
+            ("nginx", false),
+        ];
+        for (name, found) in rows {
+            assert_eq!(find_image(&images, name).is_some(), found, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_pod_keeps_its_address_until_it_is_released() {
+        let addresses = Addresses::new("10.244.1.0/29".parse().unwrap());
+        addresses.keep("a", Ipv4Addr::new(10, 244, 1, 4));
+        addresses.keep("b", Ipv4Addr::new(10, 244, 1, 4));
+        assert_eq!(addresses.take("a"), Some(Ipv4Addr::new(10, 244, 1, 4)));
+        let others: Vec<_> = ["b", "c", "d", "e"].iter().map(|uid| addresses.take(uid)).collect();
+        assert_eq!(others.iter().flatten().count(), 4);
+        assert_eq!(addresses.take("f"), None);
+        addresses.release("a");
+        assert_eq!(addresses.take("f"), Some(Ipv4Addr::new(10, 244, 1, 4)));
+    }
+}

@@ -1,0 +1,359 @@
+//! The agent's loop: Pods bound to the node become workers and statuses, Nodes become routes.
+//!
+//! index -> plan -> apply as everywhere. A pod's own life is in its [`Worker`]; here it is decided when one begins and
+//! when it has to end, what is written about it, and when the object may go.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Node, Pod, PodStatus};
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams, Preconditions},
+};
+use portolan_netns::LinksError;
+use portolan_objects::{ObjectKey, pod as reading};
+use portolan_runtime::{Change, Failure, Observed, Reconciler, is_code};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::{agent::Agent, status, worker::Worker};
+
+/// What the loop hears of.
+pub enum Input {
+    /// Pods bound to this node.
+    Pods(Change<Pod>),
+    /// All nodes.
+    Nodes(Change<Node>),
+    /// Something happened in the pod.
+    Report(ObjectKey),
+}
+
+/// What is planned one at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// The pod with this name, or the worker of one that is gone.
+    Pod(ObjectKey),
+    /// The routes to the other nodes' pods.
+    Routes,
+}
+
+/// What to do.
+pub enum Plan {
+    /// Take the pod on.
+    Start(Box<Pod>),
+    /// Tell its worker to end within this time.
+    Stop(Worker, Duration),
+    /// Write its status.
+    Write(Box<Pod>, Box<PodStatus>),
+    /// Delete the object: nothing of the pod is left.
+    Delete(Box<Pod>),
+    /// Remove the files of a pod that is gone.
+    Clean(std::path::PathBuf),
+    /// Set and remove routes.
+    Routes(Routes),
+}
+
+/// What was done.
+pub enum Outcome {
+    /// There is a worker now.
+    Started(Worker),
+    /// The object as written.
+    Written(Box<Pod>),
+    /// The object is gone, or only finalizers keep it.
+    Deleted(Box<Pod>),
+    /// These routes were set and removed.
+    Routed(Routes),
+    /// Nothing to remember.
+    Done,
+}
+
+/// A change of routes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Routes {
+    set: Vec<(IpNet, IpAddr)>,
+    remove: Vec<IpNet>,
+}
+
+/// The worker of a pod, and what was asked of it.
+struct Taken {
+    worker: Worker,
+    /// The pod's files, to be removed with it.
+    directory: std::path::PathBuf,
+    /// The shortest grace period told so far, in seconds.
+    told: Option<u64>,
+    /// The status that was last written: what the API made of it is not argued with.
+    written: Option<PodStatus>,
+    /// The object was asked to be deleted.
+    deleted: bool,
+}
+
+/// The index.
+pub struct Pods {
+    agent: Arc<Agent>,
+    pods: Observed<Pod>,
+    nodes: Observed<Node>,
+    workers: HashMap<ObjectKey, Taken>,
+    /// Pods that were deleted without ever having had a worker here.
+    deleted: HashSet<String>,
+    routes: BTreeMap<IpNet, IpAddr>,
+    changes: mpsc::UnboundedSender<ObjectKey>,
+}
+
+impl Pods {
+    /// No pods yet. What happens in pods is sent to `changes` and comes back as [`Input::Report`].
+    pub fn new(agent: Arc<Agent>, changes: mpsc::UnboundedSender<ObjectKey>) -> Self {
+        Self {
+            agent,
+            pods: Observed::default(),
+            nodes: Observed::default(),
+            workers: HashMap::new(),
+            deleted: HashSet::new(),
+            routes: BTreeMap::new(),
+            changes,
+        }
+    }
+
+    /// The addresses that pods had before this agent was started stay theirs, before any is given to a new pod.
+    fn keep_addresses(&self, pods: &[Pod]) {
+        for pod in pods.iter().filter(|pod| !reading::is_terminal(pod)) {
+            let on_host = pod.spec.as_ref().is_some_and(|spec| spec.host_network == Some(true));
+            if let (false, Some(IpAddr::V4(address)), Some(uid)) =
+                (on_host, reading::ips(pod).first(), &pod.metadata.uid)
+            {
+                self.agent.addresses.keep(uid, *address);
+            }
+        }
+    }
+
+    fn plan_pod(&mut self, key: &ObjectKey) -> Option<Plan> {
+        let pod = self.pods.get(key).cloned();
+        let Some(taken) = self.workers.get_mut(key) else {
+            return self.plan_untaken(&pod?);
+        };
+        match pod.filter(|pod| pod.metadata.uid.as_ref() == Some(&taken.worker.uid)) {
+            Some(pod) => plan_taken(&self.agent, &pod, taken),
+            // The object is gone or another one of the same name: what runs has no right to.
+            None if taken.worker.reports.is_finished() => {
+                let taken = self.workers.remove(key)?;
+                Some(Plan::Clean(taken.directory))
+            }
+            None => stop(taken, 0),
+        }
+    }
+
+    fn plan_untaken(&self, pod: &Arc<Pod>) -> Option<Plan> {
+        let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+        if reading::is_terminating(pod) {
+            return (!self.deleted.contains(uid)).then(|| Plan::Delete(Box::new(Pod::clone(pod))));
+        }
+        (!reading::is_terminal(pod)).then(|| Plan::Start(Box::new(Pod::clone(pod))))
+    }
+
+    fn plan_routes(&self) -> Option<Plan> {
+        let wanted: BTreeMap<IpNet, IpAddr> =
+            self.nodes.iter().filter_map(|node| self.route_to(node)).flatten().collect();
+        let set = wanted.iter().filter(|(net, via)| self.routes.get(net) != Some(via));
+        let remove = self.routes.keys().filter(|net| !wanted.contains_key(net));
+        let routes = Routes { set: set.map(|(net, via)| (*net, *via)).collect(), remove: remove.copied().collect() };
+        (routes != Routes::default()).then_some(Plan::Routes(routes))
+    }
+
+    /// The pod ranges of another node, through its address.
+    fn route_to(&self, node: &Node) -> Option<Vec<(IpNet, IpAddr)>> {
+        if node.metadata.name.as_ref() == Some(&self.agent.config.name) {
+            return None;
+        }
+        let addresses = node.status.as_ref()?.addresses.as_ref()?;
+        let internal = addresses.iter().filter(|address| address.type_ == "InternalIP");
+        let internal: Vec<IpAddr> = internal.filter_map(|address| address.address.parse().ok()).collect();
+        let spec = node.spec.as_ref()?;
+        let mut ranges: Vec<IpNet> = spec.pod_cidrs.iter().flatten().filter_map(|range| range.parse().ok()).collect();
+        if ranges.is_empty() {
+            ranges.extend(spec.pod_cidr.as_ref().and_then(|range| range.parse::<IpNet>().ok()));
+        }
+        let via = |range: &IpNet| internal.iter().copied().find(|ip| ip.is_ipv4() == range.addr().is_ipv4());
+        Some(ranges.into_iter().filter_map(|range| Some((range.trunc(), via(&range)?))).collect())
+    }
+}
+
+fn plan_taken(agent: &Agent, pod: &Pod, taken: &mut Taken) -> Option<Plan> {
+    if reading::is_terminating(pod) {
+        let grace = pod.metadata.deletion_grace_period_seconds.unwrap_or(0).max(0).unsigned_abs();
+        if let Some(plan) = stop(taken, grace) {
+            return Some(plan);
+        }
+    }
+    let report = taken.worker.reports.snapshot();
+    let status = status::render(pod, &report, agent.config.address, Timestamp::now());
+    if pod.status.as_ref() != Some(&status) && taken.written.as_ref() != Some(&status) {
+        return Some(Plan::Write(Box::new(pod.clone()), Box::new(status)));
+    }
+    let over = report.finished && reading::is_terminating(pod) && !taken.deleted;
+    over.then(|| Plan::Delete(Box::new(pod.clone())))
+}
+
+/// Tells the worker to end, unless it was told the same or less already.
+fn stop(taken: &mut Taken, seconds: u64) -> Option<Plan> {
+    if taken.worker.reports.is_finished() || taken.told.is_some_and(|told| told <= seconds) {
+        return None;
+    }
+    taken.told = Some(seconds);
+    Some(Plan::Stop(taken.worker.clone(), Duration::from_secs(seconds)))
+}
+
+impl Reconciler for Pods {
+    type Input = Input;
+    type Key = Key;
+    type Plan = Plan;
+    type Outcome = Outcome;
+
+    fn index(&mut self, input: Input, dirty: &mut Vec<Key>) {
+        match input {
+            Input::Pods(Change::Reset(pods)) => {
+                self.keep_addresses(&pods);
+                let taken = self.workers.keys().cloned();
+                let keys: HashSet<_> = taken.chain(self.pods.reset(pods)).collect();
+                dirty.extend(keys.into_iter().map(Key::Pod));
+            }
+            Input::Pods(Change::Apply(pod)) => {
+                let key = ObjectKey::of(&pod);
+                if self.pods.apply(pod) {
+                    dirty.push(Key::Pod(key));
+                }
+            }
+            Input::Pods(Change::Delete(pod)) => {
+                self.deleted.remove(pod.metadata.uid.as_deref().unwrap_or_default());
+                self.pods.delete(&pod);
+                dirty.push(Key::Pod(ObjectKey::of(&pod)));
+            }
+            Input::Nodes(change) => {
+                match change {
+                    Change::Reset(nodes) => drop(self.nodes.reset(nodes)),
+                    Change::Apply(node) => drop(self.nodes.apply(node)),
+                    Change::Delete(node) => drop(self.nodes.delete(&node)),
+                }
+                dirty.push(Key::Routes);
+            }
+            Input::Report(key) => dirty.push(Key::Pod(key)),
+        }
+    }
+
+    fn plan(&mut self, key: &Key) -> Option<Plan> {
+        match key {
+            Key::Pod(key) => self.plan_pod(key),
+            Key::Routes => self.plan_routes(),
+        }
+    }
+
+    fn apply(&self, _: Key, plan: Plan) -> impl Future<Output = Result<Outcome, Failure>> + Send + 'static {
+        let agent = self.agent.clone();
+        let changes = self.changes.clone();
+        async move {
+            match plan {
+                Plan::Start(pod) => Ok(Outcome::Started(Worker::start(&agent, *pod, changes))),
+                Plan::Stop(worker, grace) => {
+                    worker.stop(grace);
+                    Ok(Outcome::Done)
+                }
+                Plan::Write(pod, status) => write(&agent, *pod, *status).await,
+                Plan::Delete(pod) => delete(&agent, *pod).await,
+                Plan::Clean(directory) => {
+                    match tokio::fs::remove_dir_all(&directory).await {
+                        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                            tracing::warn!(path = %directory.display(), %error, "cannot remove a pod's files");
+                        }
+                        _ => {}
+                    }
+                    Ok(Outcome::Done)
+                }
+                Plan::Routes(routes) => route(&agent, routes).await,
+            }
+        }
+    }
+
+    fn applied(&mut self, key: &Key, outcome: Outcome) -> Option<Duration> {
+        match outcome {
+            Outcome::Started(worker) => {
+                let Key::Pod(key) = key else { return None };
+                let directory = self.pods.get(key).map(|pod| self.agent.directory(pod)).unwrap_or_default();
+                let taken = Taken { worker, directory, told: None, written: None, deleted: false };
+                self.workers.insert(key.clone(), taken);
+            }
+            Outcome::Written(pod) => {
+                let Key::Pod(key) = key else { return None };
+                if let Some(taken) = self.workers.get_mut(key) {
+                    taken.written.clone_from(&pod.status);
+                }
+                self.pods.apply(*pod);
+            }
+            Outcome::Deleted(pod) => {
+                let Key::Pod(key) = key else { return None };
+                match self.workers.get_mut(key) {
+                    Some(taken) => taken.deleted = true,
+                    None => drop(self.deleted.insert(pod.metadata.uid.clone().unwrap_or_default())),
+                }
+                return None;
+            }
+            Outcome::Routed(routes) => {
+                self.routes.extend(routes.set);
+                self.routes.retain(|net, _| !routes.remove.contains(net));
+            }
+            Outcome::Done => {}
+        }
+        // Another step may be due already.
+        Some(Duration::ZERO)
+    }
+}
+
+async fn write(agent: &Agent, pod: Pod, status: PodStatus) -> Result<Outcome, Failure> {
+    let key = ObjectKey::of(&pod);
+    let pods = Api::<Pod>::namespaced(agent.client.clone(), &key.namespace);
+    // The uid is the precondition: never write the state of one pod into another of the same name.
+    let patch = json!({"metadata": {"uid": pod.metadata.uid}, "status": status});
+    match pods.patch_status(&key.name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+        Ok(mut written) => {
+            // What was meant, so that a server that normalises it is not argued with.
+            written.status = Some(status);
+            Ok(Outcome::Written(Box::new(written)))
+        }
+        // Gone, or replaced: the watch tells what is next.
+        Err(error) if is_code(&error, 404) || is_code(&error, 409) => {
+            Ok(Outcome::Written(Box::new(Pod { status: Some(status), ..pod })))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn delete(agent: &Agent, pod: Pod) -> Result<Outcome, Failure> {
+    let key = ObjectKey::of(&pod);
+    let pods = Api::<Pod>::namespaced(agent.client.clone(), &key.namespace);
+    let preconditions = Some(Preconditions { uid: pod.metadata.uid.clone(), resource_version: None });
+    let options = DeleteParams { grace_period_seconds: Some(0), preconditions, ..DeleteParams::default() };
+    match pods.delete(&key.name, &options).await {
+        Ok(_) => Ok(Outcome::Deleted(Box::new(pod))),
+        Err(error) if is_code(&error, 404) || is_code(&error, 409) => Ok(Outcome::Deleted(Box::new(pod))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn route(agent: &Agent, routes: Routes) -> Result<Outcome, Failure> {
+    let namespace = agent.config.namespace.clone();
+    let change = move || -> Result<Routes, std::io::Error> {
+        let mut links = namespace.links()?;
+        let mut change = || -> Result<(), LinksError> {
+            routes.set.iter().try_for_each(|(net, via)| links.add_route(*net, Some(*via), None, false))?;
+            routes.remove.iter().try_for_each(|net| links.delete_route(*net))
+        };
+        change()?;
+        Ok(routes)
+    };
+    let changed = tokio::task::spawn_blocking(change).await.map_err(|error| Failure::new(&error))?;
+    changed.map(Outcome::Routed).map_err(|error| Failure::new(&error))
+}
