@@ -1,6 +1,6 @@
 //! The only I/O: reads what a diagnosis needs, all at once, each with a time limit and a bound.
 
-use std::{fmt::Debug, time::Duration};
+use std::{collections::HashSet, fmt::Debug, time::Duration};
 
 use futures::future;
 use jiff::Timestamp;
@@ -103,9 +103,9 @@ impl Reader<'_> {
     async fn surroundings(&self, snapshot: &mut Snapshot) {
         let of_service = ListParams::default().labels(&format!("{}={}", labels::SERVICE_NAME, snapshot.name));
         let (pods, slices, events, nodes, endpoints, workloads) = tokio::join!(
-            self.list::<Pod>("pods", true, self.local(), ListParams::default()),
+            self.pods(snapshot.service.as_ref()),
             self.list::<EndpointSlice>("endpointslices", true, self.local(), of_service),
-            self.list::<Event>("events", false, self.local(), ListParams::default()),
+            self.events(&snapshot.name),
             self.list::<Node>("nodes", false, Api::all(self.client.clone()), ListParams::default()),
             self.endpoints(&snapshot.name),
             self.workloads(),
@@ -142,20 +142,45 @@ impl Reader<'_> {
         snapshot.namespace_exists = namespace.ok().and_then(Result::ok).map(|found| found.is_some());
     }
 
+    /// The pods that the selector selects; if there are none, those of the namespace, to find what was meant.
+    async fn pods(&self, service: Option<&Service>) -> Listed<Pod> {
+        let Some(selector) = service.and_then(selector_text) else {
+            return Listed { items: Vec::new(), problem: None };
+        };
+        let selected = self.list("pods", true, self.local(), ListParams::default().labels(&selector)).await;
+        if !selected.items.is_empty() || selected.problem.is_some() {
+            return selected;
+        }
+        let mut all = self.list::<Pod>("pods", true, self.local(), ListParams::default()).await;
+        // Some are enough to compare with, and that none is selected is already known.
+        all.problem = all.problem.filter(|_| all.items.is_empty());
+        all
+    }
+
+    /// The events of the namespace; if those are too many, at least the ones about the Service.
+    async fn events(&self, service: &str) -> Listed<Event> {
+        let mut all = self.list::<Event>("events", false, self.local(), ListParams::default()).await;
+        if all.problem.is_some() {
+            let about = ListParams::default().fields(&format!("involvedObject.name={service}"));
+            let known: HashSet<_> = all.items.iter().filter_map(|event| event.metadata.name.clone()).collect();
+            let more = self.list::<Event>("events", false, self.local(), about).await.items.into_iter();
+            let new = |event: &Event| event.metadata.name.as_ref().is_none_or(|name| !known.contains(name));
+            all.items.extend(more.filter(new));
+        }
+        all
+    }
+
     /// Where pods fit the selector, if none here does. Best effort: it only serves a hint.
     async fn selected_elsewhere(&self, snapshot: &Snapshot) -> Vec<String> {
         let Some(service) = &snapshot.service else { return Vec::new() };
-        let (Some(selector), Some(map)) =
-            (service::selector(service), service.spec.as_ref().and_then(|spec| spec.selector.as_ref()))
-        else {
+        let (Some(selector), Some(text)) = (service::selector(service), selector_text(service)) else {
             return Vec::new();
         };
         let fits = |pod: &Pod| selector.matches(&pod.metadata.labels.clone().unwrap_or_default());
         if !snapshot.has_read("pods") || snapshot.pods.iter().any(fits) {
             return Vec::new();
         }
-        let text: Vec<String> = map.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        let parameters = ListParams::default().labels(&text.join(","));
+        let parameters = ListParams::default().labels(&text);
         let found = self.list::<Pod>("pods", false, Api::all(self.client.clone()), parameters).await;
         let mut namespaces: Vec<String> = found.items.into_iter().filter_map(|pod| pod.metadata.namespace).collect();
         namespaces.sort();
@@ -229,6 +254,13 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// The selector as a query; `None` if the Service has none.
+fn selector_text(service: &Service) -> Option<String> {
+    let selector = service.spec.as_ref()?.selector.as_ref()?;
+    let pairs: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    service::selector(service).map(|_| pairs.join(","))
 }
 
 fn workload(kind: &str, metadata: &ObjectMeta, template: &PodTemplateSpec, replicas: Option<i32>) -> Workload {

@@ -30,7 +30,7 @@ pub struct Snapshot {
     pub service_names: Vec<String>,
     /// Other namespaces that hold a Service of this name; read only if the Service does not exist.
     pub same_name_in: Vec<String>,
-    /// Pods of the namespace.
+    /// Pods that the selector selects; if there are none, pods of the namespace.
     pub pods: Vec<Pod>,
     /// Workloads of the namespace.
     pub workloads: Vec<Workload>,
