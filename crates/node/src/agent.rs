@@ -19,7 +19,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Config, Image,
+    Config, Program,
     environment::{self, References, Sources},
     logs::Hub,
     process::Launcher,
@@ -53,7 +53,7 @@ pub struct Agent {
 impl Agent {
     /// An agent with no pods.
     pub fn new(client: Client, recorder: Recorder, config: Config, launcher: Launcher) -> Self {
-        let resolv_conf = std::fs::read_to_string(&config.resolv_conf).unwrap_or_default();
+        let resolv_conf = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
         Self {
             addresses: Addresses::new(config.pod_cidr),
             resolv_conf: ResolvConf::parse(&resolv_conf),
@@ -88,7 +88,7 @@ impl Agent {
     }
 
     /// The program that an image stands for. A tag, and the registry that is the usual default, do not matter.
-    pub fn image(&self, name: &str) -> Option<&Image> {
+    pub fn image(&self, name: &str) -> Option<&Program> {
         find_image(&self.config.images, name)
     }
 
@@ -123,7 +123,7 @@ impl Agent {
     }
 }
 
-fn find_image<'a>(images: &'a BTreeMap<String, Image>, name: &str) -> Option<&'a Image> {
+fn find_image<'a>(images: &'a BTreeMap<String, Program>, name: &str) -> Option<&'a Program> {
     let untagged = match name.rsplit_once(':') {
         Some((untagged, tag)) if !tag.contains('/') => untagged,
         _ => name,
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn images_are_found_without_tag_and_default_registry() {
-        let image = || Image { path: "/bin/sh".into(), arguments: vec![] };
+        let image = || Program { path: "/bin/sh".into(), arguments: vec![] };
         let names = ["portolan/echo", "busybox", "tagged:1", "reg:5000/x"];
         let images = names.into_iter().map(|name| (name.to_owned(), image())).collect();
         let rows = [

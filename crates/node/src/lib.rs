@@ -64,29 +64,25 @@ pub struct Config {
     /// The cluster's domain, such as `cluster.local`.
     pub domain: String,
     /// What the names of images stand for.
-    pub images: BTreeMap<String, Image>,
+    pub images: BTreeMap<String, Program>,
     /// Directory of logs and generated files.
     pub root: PathBuf,
-    /// The resolv.conf of the node, for pods that do not use the cluster's DNS.
-    pub resolv_conf: PathBuf,
     /// TLS of the node's own API, which is served on port 10250 of `address`; without it there is none.
     pub kubelet_tls: Option<Arc<rustls::ServerConfig>>,
-    /// More labels of the Node.
-    pub labels: BTreeMap<String, String>,
     /// When the agent is stopped, its pods get this long to end, or their own grace period if that is shorter.
-    pub stop_within: Duration,
+    pub stop_deadline: Duration,
 }
 
 /// A local program that pods can name as their image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
+pub struct Program {
     /// The program.
     pub path: PathBuf,
     /// Its first arguments; a container's `args` follow.
     pub arguments: Vec<String>,
 }
 
-impl From<PathBuf> for Image {
+impl From<PathBuf> for Program {
     fn from(path: PathBuf) -> Self {
         Self { path, arguments: Vec::new() }
     }
@@ -107,7 +103,7 @@ pub enum StartError {
     Listen(#[source] io::Error),
 }
 
-/// Runs the node until `stop`; then its pods are ended, in parallel and within [`Config::stop_within`], and it returns.
+/// Runs the node until `stop`; then its pods are ended, in parallel and within [`Config::stop_deadline`], and it returns.
 ///
 /// # Errors
 /// If something is missing at the start; later errors are logged, reported as events and retried.
@@ -142,7 +138,7 @@ pub async fn run(
     agent.halt.cancel();
     agent.tasks.close();
     // What a pod does after its SIGKILL is up to the kernel; a second is plenty.
-    let patience = agent.config.stop_within + Duration::from_secs(1);
+    let patience = agent.config.stop_deadline + Duration::from_secs(1);
     if tokio::time::timeout(patience, agent.tasks.wait()).await.is_err() {
         warn!(node = agent.config.name, "some pods did not end in time and are killed with the agent");
     }
@@ -154,8 +150,10 @@ async fn follow(agent: Arc<Agent>, stop: CancellationToken) {
     let (changes, reports) = mpsc::unbounded_channel();
     let here = watcher::Config::default().fields(&format!("spec.nodeName={}", agent.config.name));
     let inputs = Inputs::new()
-        .watch(Api::<Pod>::all(agent.client.clone()), here, Input::Pods)
-        .watch(Api::<Node>::all(agent.client.clone()), watcher::Config::default(), Input::Nodes)
+        .watch(Api::<Pod>::all(agent.client.clone()), here, |change| Input::Pods(Box::new(change)))
+        .watch(Api::<Node>::all(agent.client.clone()), watcher::Config::default(), |change| {
+            Input::Nodes(Box::new(change))
+        })
         .signal(stream::unfold(reports, |mut reports| async {
             let key = reports.recv().await?;
             Some((Input::Report(key), reports))

@@ -28,9 +28,9 @@ use crate::{agent::Agent, status, worker::Worker};
 /// What the loop hears of.
 pub enum Input {
     /// Pods bound to this node.
-    Pods(Change<Pod>),
+    Pods(Box<Change<Pod>>),
     /// All nodes.
-    Nodes(Change<Node>),
+    Nodes(Box<Change<Node>>),
     /// Something happened in the pod.
     Report(ObjectKey),
 }
@@ -132,6 +132,28 @@ impl Pods {
         }
     }
 
+    fn index_pods(&mut self, change: Change<Pod>, dirty: &mut Vec<Key>) {
+        match change {
+            Change::Reset(pods) => {
+                self.keep_addresses(&pods);
+                let taken = self.workers.keys().cloned();
+                let keys: HashSet<_> = taken.chain(self.pods.reset(pods)).collect();
+                dirty.extend(keys.into_iter().map(Key::Pod));
+            }
+            Change::Apply(pod) => {
+                let key = ObjectKey::of(&pod);
+                if self.pods.apply(pod) {
+                    dirty.push(Key::Pod(key));
+                }
+            }
+            Change::Delete(pod) => {
+                self.deleted.remove(pod.metadata.uid.as_deref().unwrap_or_default());
+                self.pods.delete(&pod);
+                dirty.push(Key::Pod(ObjectKey::of(&pod)));
+            }
+        }
+    }
+
     fn plan_pod(&mut self, key: &ObjectKey) -> Option<Plan> {
         let pod = self.pods.get(key).cloned();
         let Some(taken) = self.workers.get_mut(key) else {
@@ -216,25 +238,9 @@ impl Reconciler for Pods {
 
     fn index(&mut self, input: Input, dirty: &mut Vec<Key>) {
         match input {
-            Input::Pods(Change::Reset(pods)) => {
-                self.keep_addresses(&pods);
-                let taken = self.workers.keys().cloned();
-                let keys: HashSet<_> = taken.chain(self.pods.reset(pods)).collect();
-                dirty.extend(keys.into_iter().map(Key::Pod));
-            }
-            Input::Pods(Change::Apply(pod)) => {
-                let key = ObjectKey::of(&pod);
-                if self.pods.apply(pod) {
-                    dirty.push(Key::Pod(key));
-                }
-            }
-            Input::Pods(Change::Delete(pod)) => {
-                self.deleted.remove(pod.metadata.uid.as_deref().unwrap_or_default());
-                self.pods.delete(&pod);
-                dirty.push(Key::Pod(ObjectKey::of(&pod)));
-            }
+            Input::Pods(change) => self.index_pods(*change, dirty),
             Input::Nodes(change) => {
-                match change {
+                match *change {
                     Change::Reset(nodes) => drop(self.nodes.reset(nodes)),
                     Change::Apply(node) => drop(self.nodes.apply(node)),
                     Change::Delete(node) => drop(self.nodes.delete(&node)),

@@ -135,12 +135,11 @@ fn reference(config: &Config, node: &Node) -> ObjectReference {
 }
 
 fn node(config: &Config) -> Node {
-    let mut labels = BTreeMap::from([
+    let labels = BTreeMap::from([
         ("kubernetes.io/hostname".to_owned(), config.name.clone()),
         ("kubernetes.io/os".to_owned(), "linux".to_owned()),
         ("kubernetes.io/arch".to_owned(), architecture().to_owned()),
     ]);
-    labels.extend(config.labels.clone());
     Node {
         metadata: ObjectMeta { name: Some(config.name.clone()), labels: Some(labels), ..ObjectMeta::default() },
         spec: Some(NodeSpec {

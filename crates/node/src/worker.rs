@@ -159,7 +159,7 @@ impl Life {
             tokio::select! {
                 () = &mut live => {}
                 () = halt.cancelled() => {
-                    self.stop(self.grace().min(self.agent.config.stop_within));
+                    self.stop(self.grace().min(self.agent.config.stop_deadline));
                     live.await;
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, Read, Seek},
     path::{Path, PathBuf},
 };
 
@@ -96,7 +96,7 @@ impl Reader {
             Ok(current) => current,
             Err(_) => return Ok(false),
         };
-        let position = self.file.seek(SeekFrom::Current(0))?;
+        let position = self.file.stream_position()?;
         let held = self.file.metadata()?;
         Ok(held.ino() != current.ino() && position >= held.len())
     }
