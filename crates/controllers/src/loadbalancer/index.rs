@@ -24,6 +24,7 @@ use crate::workloads::Cache;
 /// Pause after a failed change of nodes, before the full ensure that follows.
 const AFTER_NODES_FAILED: Duration = Duration::from_secs(5);
 
+#[allow(clippy::large_enum_variant)] // Moved once, from the watch into the index.
 pub(super) enum Input {
     Service(Change<Service>),
     Node(Change<Node>),

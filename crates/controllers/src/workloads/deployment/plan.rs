@@ -80,11 +80,9 @@ pub(super) fn plan(observed: &Observed<'_>, now: Timestamp) -> Plan {
     for set in observed.sets {
         match controller_of(&**set) {
             Some(owner) if owner.uid == uid(deployment) => all.push(set.clone()),
-            None if !deleting && set.metadata.deletion_timestamp.is_none() => {
-                if selector.matches(&set.metadata.labels.clone().unwrap_or_default()) {
-                    actions.push(Action::Adopt(set.clone()));
-                    all.push(set.clone());
-                }
+            None if !deleting && can_adopt(set, &selector) => {
+                actions.push(Action::Adopt(set.clone()));
+                all.push(set.clone());
             }
             _ => {}
         }
@@ -100,6 +98,11 @@ pub(super) fn plan(observed: &Observed<'_>, now: Timestamp) -> Plan {
     let (status, look_again) = status::status(deployment, spec, &rollout.all, rollout.new.as_deref(), created, now);
     let status = (deployment.status.as_ref() != Some(&status)).then_some(status);
     Plan { actions, status, look_again }
+}
+
+fn can_adopt(set: &ReplicaSet, selector: &Selector) -> bool {
+    set.metadata.deletion_timestamp.is_none()
+        && selector.matches(&set.metadata.labels.clone().unwrap_or_default())
 }
 
 impl<'a> Rollout<'a> {

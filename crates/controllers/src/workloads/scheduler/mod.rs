@@ -53,6 +53,7 @@ pub async fn run(client: Client, recorder: Recorder, metrics: Metrics, stop: Can
     portolan_runtime::run(Scheduler::new(client, recorder), inputs, options, metrics, stop).await;
 }
 
+#[allow(clippy::large_enum_variant)] // Moved once, from the watch into the index.
 enum Input {
     Pod(Change<Pod>),
     Node(Change<Node>),
