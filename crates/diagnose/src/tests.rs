@@ -354,11 +354,11 @@ fn a_pending_balancer_is_explained_by_its_newest_event() {
         ("load-balancer-throttled", failed("RequestLimitExceeded: slow down")),
         ("load-balancer-forbidden", failed("UnauthorizedOperation: not you")),
         ("load-balancer-quota", failed("TooManyLoadBalancers")),
-        ("load-balancer-pool-exhausted", failed("no free address in 203.0.113.0/30")),
+        ("load-balancer-pool-exhausted", failed("AddressPoolExhausted: all 2 addresses are taken")),
         ("load-balancer-timeout", failed("context deadline exceeded")),
         ("load-balancer-provider-unreachable", failed("dial tcp: lookup elb: no such host")),
         ("load-balancer-invalid-parameter", failed("InvalidParameterValue: subnet")),
-        ("load-balancer-sync-failed", failed("the moon is full")),
+        ("load-balancer-sync-failed", failed("cannot reach backend pool 7")),
         ("load-balancer-pool-exhausted", pending().event("Service", "web", "IPNotAllocated", "pool is empty", 5)),
         (
             "load-balancer-stuck",

@@ -204,7 +204,7 @@ enum Class {
 }
 
 /// (part of the error in lower case, class), the first that fits.
-const MARKS: [(&str, Class); 21] = [
+const MARKS: [(&str, Class); 23] = [
     ("requestlimitexceeded", Class::Throttled),
     ("throttl", Class::Throttled),
     ("too many requests", Class::Throttled),
@@ -213,19 +213,21 @@ const MARKS: [(&str, Class); 21] = [
     ("authorizationfailed", Class::Refused),
     ("accessdenied", Class::Refused),
     ("forbidden", Class::Refused),
+    ("poolexhausted", Class::Pool),
+    ("no free address", Class::Pool),
     ("quotaexceeded", Class::Quota),
     ("toomanyloadbalancers", Class::Quota),
     ("limitexceeded", Class::Quota),
+    ("resourceexhausted", Class::Quota),
     ("quota", Class::Quota),
-    ("no free address", Class::Pool),
-    ("pool", Class::Pool),
-    ("exhausted", Class::Pool),
     ("deadline exceeded", Class::TimedOut),
     ("timed out", Class::TimedOut),
     ("timeout", Class::TimedOut),
     ("no such host", Class::NoHost),
     ("invalidparameter", Class::Parameter),
-    ("invalid", Class::Parameter),
+    ("invalid parameter", Class::Parameter),
+    ("addressnotinpool", Class::Parameter),
+    ("addressinuse", Class::Parameter),
 ];
 
 impl Class {
