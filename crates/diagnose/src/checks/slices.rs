@@ -33,14 +33,14 @@ pub(super) fn check(view: &View<'_>, hints: &mut Vec<Words>) -> Outcome {
     if !view.snapshot.has_read("pods") {
         return Outcome::Skipped(words!("the pods could not be read", "无法读取 Pod"));
     }
-    if settling(view) {
-        return Outcome::Skipped(words!(
-            "a pod changed less than {SETTLING} s ago; the slices may be on their way",
-            "有 Pod 在 {SETTLING} 秒内发生变化，EndpointSlice 可能尚未更新"
-        ));
-    }
+    let on_its_way = || {
+        Outcome::Skipped(words!(
+            "pods or the Service changed less than {SETTLING} s ago; the slices may be on their way",
+            "Pod 或 Service 在 {SETTLING} 秒内发生过变化，EndpointSlice 可能尚未更新"
+        ))
+    };
     if count == 0 {
-        return Outcome::broken(missing(view, hints));
+        return if settling(view) { on_its_way() } else { Outcome::broken(missing(view, hints)) };
     }
     let families = service::families(view.service);
     let addresses = |pod: &k8s_openapi::api::core::v1::Pod| -> Vec<IpAddr> {
@@ -51,6 +51,9 @@ pub(super) fn check(view: &View<'_>, hints: &mut Vec<Words>) -> Outcome {
     let absent: Vec<String> = wanted.difference(&ready).map(ToString::to_string).collect();
     let stale: Vec<String> = controlled(view).difference(&known).map(ToString::to_string).collect();
     if !absent.is_empty() || !stale.is_empty() {
+        if settling(view) {
+            return on_its_way();
+        }
         return Outcome::broken(disagree(view, &absent, &stale, hints).proven_by(proof));
     }
     if ready.is_empty() {
