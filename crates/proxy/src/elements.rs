@@ -235,3 +235,6 @@ impl Hasher for Fnv32 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

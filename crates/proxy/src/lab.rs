@@ -240,7 +240,7 @@ impl Feed {
         service_sender.send(Change::Reset(services)).unwrap();
         slice_sender.send(Change::Reset(slices)).unwrap();
         let inputs = Inputs::new()
-            .stream(stream(service_changes), Input::Service)
+            .stream(stream(service_changes), |change| Input::Service(Box::new(change)))
             .stream(stream(slice_changes), Input::Slice)
             .stream(futures::stream::iter([Change::Reset(vec![node])]), |change| Input::Node(Box::new(change)))
             .signal(disturbed);

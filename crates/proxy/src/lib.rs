@@ -154,7 +154,7 @@ pub async fn run(client: Client, config: Config, stop: CancellationToken) -> Res
     let own_node = watcher::Config::default().fields(&format!("metadata.name={}", config.node));
     let ours = || watcher::Config::default().labels(OURS);
     let inputs = Inputs::new()
-        .watch(Api::<Service>::all(client.clone()), ours(), Input::Service)
+        .watch(Api::<Service>::all(client.clone()), ours(), |change| Input::Service(Box::new(change)))
         .watch(Api::<EndpointSlice>::all(client.clone()), ours(), Input::Slice)
         .watch(Api::<Node>::all(client), own_node, |change| Input::Node(Box::new(change)))
         .signal(disturbed);

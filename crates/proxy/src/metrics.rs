@@ -136,6 +136,11 @@ impl Metrics {
     }
 
     #[cfg(test)]
+    pub(crate) fn changed_elements(&self) -> u64 {
+        self.elements.get()
+    }
+
+    #[cfg(test)]
     pub(crate) fn rebuilds(&self) -> u64 {
         self.rebuilds.get()
     }

@@ -40,7 +40,7 @@ const PORT_RETRY: Duration = Duration::from_secs(5);
 /// One change.
 #[derive(Debug)]
 pub(crate) enum Input {
-    Service(Change<Service>),
+    Service(Box<Change<Service>>),
     Slice(Change<EndpointSlice>),
     Node(Box<Change<Node>>),
     /// Somebody else changed the tables.
@@ -246,7 +246,7 @@ impl Reconciler for Proxy {
         match input {
             Input::Service(change) => {
                 self.shared.metrics.service_changed();
-                self.index.service(change);
+                self.index.service(*change);
             }
             Input::Slice(change) => {
                 self.shared.metrics.endpoints_changed();

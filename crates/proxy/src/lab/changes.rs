@@ -158,3 +158,39 @@ fn a_count_never_seen_before_gets_its_chain_with_the_change() {
         feed.stop().await;
     });
 }
+
+#[test]
+fn thousands_of_services_are_there_after_a_start_and_one_change_is_still_one_change() {
+    const SERVICES: u16 = 4000;
+    in_world(
+        "lab::changes::thousands_of_services_are_there_after_a_start_and_one_change_is_still_one_change",
+        |mut lab: Lab| async move {
+            lab.serve();
+            let of = |n: u16| {
+                let ip = format!("10.96.{}.{}", 1 + n / 200, 1 + n % 200);
+                service(&format!("s{n}"), json!({"clusterIP": ip, "ports": [{"port": 80}]}))
+            };
+            let services = (0..SERVICES).map(of).collect();
+            let slices = (0..SERVICES).map(|n| slice(&format!("s{n}"), &[], &pods("ac"), 8080)).collect();
+            let start = tokio::time::Instant::now();
+            let config = lab.config();
+            let feed = Feed::start(&config, services, slices);
+            lab.settle(&feed).await;
+            let built = start.elapsed();
+            let reached = ask(&lab.outside, "tcp", "10.96.20.200:80").await;
+            assert!(matches!(reached, Outcome::Reached(..)), "{reached:?}");
+            let before = config.metrics.changed_elements();
+            feed.put_slice(slice("s77", &[], &pods("bc"), 8080));
+            let start = tokio::time::Instant::now();
+            lab.settle(&feed).await;
+            let elements = config.metrics.changed_elements() - before;
+            eprintln!(
+                "{SERVICES} Services built in {built:?}, one change and a marker seen after {:?}",
+                start.elapsed()
+            );
+            // An endpoint replaced (2), a hairpin added (1); the marker is the rest: its port moves.
+            assert!(elements <= 16, "{elements} elements for one endpoint");
+            feed.stop().await;
+        },
+    );
+}

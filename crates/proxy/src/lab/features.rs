@@ -230,3 +230,62 @@ fn clients_stay_with_their_endpoint_and_leave_it_when_it_is_gone() {
         },
     );
 }
+
+#[test]
+fn health_ports_tell_balancers_where_the_endpoints_are() {
+    in_world("lab::features::health_ports_tell_balancers_where_the_endpoints_are", |mut lab: Lab| async move {
+        let spec = json!({"type": "LoadBalancer", "clusterIP": "10.96.0.10", "externalTrafficPolicy": "Local",
+                          "healthCheckNodePort": 31000, "ports": [{"port": 80}]});
+        let config = crate::Config { health: Some("198.51.100.2:10256".parse().unwrap()), ..lab.config() };
+        let feed =
+            Feed::start(&config, vec![service("web", spec.clone())], vec![slice("web", &[], &pods("abc"), 8080)]);
+        lab.settle(&feed).await;
+        let (code, head, body) = get(&lab, "198.51.100.2:31000", "/").await;
+        assert_eq!(code, 200, "{head}");
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let expected = json!({"service": {"namespace": "default", "name": "web"}, "localEndpoints": 2,
+                              "serviceProxyHealthy": true});
+        assert_eq!(body, expected);
+        assert!(head.contains("x-load-balancing-endpoint-weight: 2"), "{head}");
+        for path in ["/healthz", "/livez"] {
+            assert_eq!(get(&lab, "198.51.100.2:10256", path).await.0, 200);
+        }
+        assert_eq!(get(&lab, "198.51.100.2:10256", "/").await.0, 404);
+        feed.put_slice(slice("web", &[], &pods("c"), 8080));
+        lab.settle(&feed).await;
+        assert_eq!(get(&lab, "198.51.100.2:31000", "/").await.0, 503);
+        feed.delete(service("web", spec));
+        lab.settle(&feed).await;
+        let refused = async {
+            let address = "198.51.100.2:31000".parse().unwrap();
+            while lab.outside.tcp_connect(address).await.is_ok() {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(super::PATIENCE, refused).await.expect("the port is closed with its Service");
+        feed.stop().await;
+    });
+}
+
+/// A plain HTTP request from outside: status, head and body.
+async fn get(lab: &Lab, address: &str, path: &str) -> (u16, String, String) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let dialog = async {
+        // The port opens a moment after the rules.
+        let mut stream = loop {
+            match lab.outside.tcp_connect(address.parse().unwrap()).await {
+                Ok(stream) => break stream,
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(1)).await,
+            }
+        };
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
+    };
+    let text = tokio::time::timeout(super::PATIENCE, dialog).await.unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let code = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (code, head.to_lowercase(), body.to_owned())
+}
