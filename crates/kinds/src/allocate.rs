@@ -126,7 +126,7 @@ impl Allocators {
         reservation: &mut Reservation,
     ) -> Result<(), AllocateError> {
         let seed = seed(new, "clusterIP");
-        let key = format!("{}/{}", text(new, "metadata.namespace"), text(new, "metadata.name"));
+        let name = text(new, "metadata.name").to_string();
         let spec = object(new, "spec");
         if !has_cluster_ip(spec) {
             return Ok(());
@@ -139,7 +139,7 @@ impl Allocators {
         let held = old.map(addresses).unwrap_or_default();
         if list(spec, "clusterIPs").is_empty() {
             let address = self.addresses.allocate(seed).ok_or_else(|| {
-                AllocateError::Internal(format!("failed to allocate a serviceIP for Service {key:?}: range is full"))
+                AllocateError::Internal(format!("failed to allocate a serviceIP for Service {name:?}: range is full"))
             })?;
             reservation.addresses_added.push(address.into());
             spec["clusterIPs"] = json!([address.to_string()]);

@@ -106,7 +106,7 @@ fn full_ranges_say_so() {
         all.commit(reservation);
     }
     let (_, text) = refusal(all.service(&mut service(json!({"ports": [{"port": 80}]})), None));
-    assert_eq!(text, "failed to allocate a serviceIP for Service \"default/web\": range is full");
+    assert_eq!(text, "failed to allocate a serviceIP for Service \"web\": range is full");
     let mut all = Allocators::new("10.96.0.0/24".parse().unwrap(), 30000..=30000);
     let two = json!({"type": "NodePort", "ports": [{"name": "a", "port": 80}, {"name": "b", "port": 81}]});
     let before = format!("{all:?}");

@@ -8,7 +8,7 @@ mod service;
 
 use serde_json::{Value, json};
 
-use crate::json::{at, entries, items_mut, object, set_default, set_default_text, take, text};
+use crate::json::{at, items_mut, object, set_default, set_default_text, take, text};
 use crate::resource::Model;
 
 pub(crate) use service::is_external as is_external_service;
@@ -81,10 +81,7 @@ fn namespace(value: &mut Value) {
 
 fn node(value: &mut Value) {
     if let Some(capacity) = at(value, "status.capacity").cloned() {
-        let allocatable = object(object(value, "status"), "allocatable");
-        for (resource, amount) in entries(&json!({"c": capacity}), "c") {
-            set_default(allocatable, resource, amount.clone());
-        }
+        set_default(object(value, "status"), "allocatable", capacity);
     }
 }
 

@@ -86,10 +86,13 @@ fn pulls_always(image: &str) -> bool {
 }
 
 fn probe(probe: &mut Value) {
-    set_default(probe, "timeoutSeconds", 1);
-    set_default(probe, "periodSeconds", 10);
-    set_default(probe, "successThreshold", 1);
-    set_default(probe, "failureThreshold", 3);
+    for (key, default) in
+        [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]
+    {
+        if int(probe, key).unwrap_or(0) == 0 {
+            crate::json::put(probe, key, Some(default.into()));
+        }
+    }
     if let Some(get) = probe.get_mut("httpGet") {
         http_get(get);
     }

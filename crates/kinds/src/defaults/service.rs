@@ -11,6 +11,9 @@ pub(super) fn apply(service: &mut Value) {
     let spec = object(service, "spec");
     set_default_text(spec, "type", "ClusterIP");
     set_default_text(spec, "sessionAffinity", "None");
+    if text(spec, "sessionAffinity") == "None" {
+        take(spec, "sessionAffinityConfig");
+    }
     if text(spec, "sessionAffinity") == "ClientIP" {
         let client = object(object(spec, "sessionAffinityConfig"), "clientIP");
         set_default(client, "timeoutSeconds", AFFINITY_SECONDS);

@@ -23,6 +23,9 @@ pub(super) fn update(new: &mut Value, old: &Value) {
     follow_cluster_ip(after, before);
     keep_allocated(after, before);
     drop_unused(after, before);
+    if has_cluster_ip(after) && text(after, "ipFamilyPolicy").is_empty() {
+        put(after, "ipFamilyPolicy", before.get("ipFamilyPolicy").cloned());
+    }
     default_families(after);
     if text(new, "spec.type") != "LoadBalancer" {
         object(new, "status")["loadBalancer"] = json!({});
@@ -88,7 +91,7 @@ fn keep_allocated(after: &mut Value, before: &Value) {
             put(after, "clusterIPs", before.get("clusterIPs").cloned());
         }
     }
-    if has_node_ports(before) && needs_node_ports(after) {
+    if has_node_ports(before) && has_node_ports(after) {
         keep_node_ports(after, before);
     }
     if has_health_port(before) && has_health_port(after) && int(after, "healthCheckNodePort").is_none() {
@@ -120,10 +123,11 @@ fn drop_unused(after: &mut Value, before: &Value) {
         }
     }
     if has_node_ports(before) && !has_node_ports(after) {
-        let numbers = |spec: &Value| -> Vec<Option<i64>> {
-            list(spec, "ports").iter().map(|port| int(port, "nodePort")).filter(Option::is_some).collect()
+        let numbers = |spec: &Value| -> Vec<i64> {
+            list(spec, "ports").iter().filter_map(|port| int(port, "nodePort")).collect()
         };
-        if numbers(after) == numbers(before) {
+        let held = numbers(before);
+        if numbers(after).iter().all(|number| held.contains(number)) {
             items_mut(after, "ports").for_each(|port| put(port, "nodePort", None));
         }
     }

@@ -21,6 +21,11 @@ pub(super) fn node(node: &Value, now: Timestamp) -> Vec<Value> {
     let info = |key: &str, none: &str| -> Value {
         or_none(text(node, &format!("status.nodeInfo.{key}")), none).to_string().into()
     };
+    let mut kernel = or_none(text(node, "status.nodeInfo.kernelVersion"), "<unknown>").to_string();
+    let architecture = text(node, "status.nodeInfo.architecture");
+    if !architecture.is_empty() {
+        kernel = format!("{kernel} ({architecture})");
+    }
     vec![
         name(node),
         node_status(node).into(),
@@ -30,7 +35,7 @@ pub(super) fn node(node: &Value, now: Timestamp) -> Vec<Value> {
         node_address(node, "InternalIP").into(),
         node_address(node, "ExternalIP").into(),
         info("osImage", "<unknown>"),
-        info("kernelVersion", "<unknown>"),
+        kernel.into(),
         info("containerRuntimeVersion", "<unknown>"),
     ]
 }
@@ -77,7 +82,7 @@ fn node_address(node: &Value, kind: &str) -> String {
 pub(super) fn event(event: &Value, now: Timestamp) -> Vec<Value> {
     let first_of = |keys: &[&str]| keys.iter().map(|key| text(event, key)).find(|t| !t.is_empty()).unwrap_or("");
     let first = first_of(&["firstTimestamp", "eventTime"]);
-    let last = first_of(&["series.lastObservedTime", "lastTimestamp", "eventTime", "firstTimestamp"]);
+    let last = first_of(&["series.lastObservedTime", "lastTimestamp", "firstTimestamp", "eventTime"]);
     let count = int(event, "series.count").or_else(|| int(event, "count")).filter(|n| *n > 0).unwrap_or(1);
     let kind = text(event, "involvedObject.kind").to_lowercase();
     let object = text(event, "involvedObject.name");
@@ -97,9 +102,7 @@ pub(super) fn event(event: &Value, now: Timestamp) -> Vec<Value> {
 }
 
 fn source(event: &Value) -> String {
-    let (component, host) = match text(event, "source.component") {
-        "" => (text(event, "reportingComponent"), text(event, "reportingInstance")),
-        component => (component, text(event, "source.host")),
-    };
+    let component = or_none(text(event, "source.component"), text(event, "reportingComponent"));
+    let host = or_none(text(event, "source.host"), text(event, "reportingInstance"));
     if host.is_empty() { component.to_string() } else { format!("{component}, {host}") }
 }

@@ -181,10 +181,10 @@ fn or_none<'a>(text: &'a str, none: &'a str) -> &'a str {
     if text.is_empty() { none } else { text }
 }
 
-/// The first `most` items, and how many more there are.
-fn first_few(items: Vec<String>, most: usize) -> String {
+/// The first `most` items and how many more there are, or `none`.
+fn first_few(items: Vec<String>, most: usize, none: &str) -> String {
     if items.is_empty() {
-        return "<none>".to_string();
+        return none.to_string();
     }
     let more = items.len().saturating_sub(most);
     let shown = items.into_iter().take(most).collect::<Vec<_>>().join(",");

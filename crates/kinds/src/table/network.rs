@@ -12,10 +12,6 @@ use crate::scale::selector_text;
 /// Endpoints shown before `+ N more...`.
 const SHOWN: usize = 3;
 
-/// External addresses are cut to this many characters; upstream does so unless the wide form is asked for, and the
-/// server cannot tell, so addresses (not host names) are never long enough to matter.
-const LOAD_BALANCER_WIDTH: usize = 16;
-
 pub(super) fn service(service: &Value, now: Timestamp) -> Vec<Value> {
     let kind = text(service, "spec.type");
     let cluster_ip = match text(service, "spec.clusterIP") {
@@ -44,12 +40,7 @@ fn external_ip(service: &Value, kind: &str) -> String {
                 .map(|ingress| or_none(text(ingress, "ip"), text(ingress, "hostname")))
                 .filter(|address| !address.is_empty())
                 .collect();
-            let mut joined = given.into_iter().collect::<Vec<_>>().join(",");
-            if joined.len() > LOAD_BALANCER_WIDTH && joined.is_ascii() {
-                joined.truncate(LOAD_BALANCER_WIDTH - 3);
-                joined.push_str("...");
-            }
-            let all: Vec<&str> = Some(joined.as_str()).filter(|j| !j.is_empty()).into_iter().chain(external).collect();
+            let all: Vec<&str> = given.into_iter().chain(external).collect();
             if all.is_empty() { "<pending>".to_string() } else { all.join(",") }
         }
         _ if external.is_empty() => "<none>".to_string(),
@@ -86,7 +77,8 @@ pub(super) fn endpoints(endpoints: &Value, now: Timestamp) -> Vec<Value> {
             }));
         }
     }
-    vec![name(endpoints), first_few(all, SHOWN).into(), age(endpoints, now)]
+    let none = if list(endpoints, "subsets").is_empty() { "<none>" } else { "" };
+    vec![name(endpoints), first_few(all, SHOWN, none).into(), age(endpoints, now)]
 }
 
 pub(super) fn endpoint_slice(slice: &Value, now: Timestamp) -> Vec<Value> {
@@ -95,17 +87,21 @@ pub(super) fn endpoint_slice(slice: &Value, now: Timestamp) -> Vec<Value> {
         .flat_map(|endpoint| list(endpoint, "addresses"))
         .filter_map(|address| address.as_str().map(str::to_string))
         .collect::<Vec<_>>();
-    let addresses = if addresses.is_empty() { "<unset>".to_string() } else { first_few(addresses, SHOWN) };
-    vec![name(slice), text(slice, "addressType").into(), slice_ports(slice).into(), addresses.into(), age(slice, now)]
+    vec![
+        name(slice),
+        text(slice, "addressType").into(),
+        slice_ports(slice).into(),
+        first_few(addresses, SHOWN, "<unset>").into(),
+        age(slice, now),
+    ]
 }
 
 fn slice_ports(slice: &Value) -> String {
     let ports = list(slice, "ports").iter().map(|port| match int(port, "port") {
         Some(number) => number.to_string(),
-        None => or_none(text(port, "name"), "*").to_string(),
+        None => at(port, "name").and_then(Value::as_str).unwrap_or("*").to_string(),
     });
-    let ports: Vec<String> = ports.collect();
-    if ports.is_empty() { "<unset>".to_string() } else { first_few(ports, SHOWN) }
+    first_few(ports.collect(), SHOWN, "<unset>")
 }
 
 pub(super) fn service_cidr(cidr: &Value, now: Timestamp) -> Vec<Value> {
@@ -114,11 +110,16 @@ pub(super) fn service_cidr(cidr: &Value, now: Timestamp) -> Vec<Value> {
 }
 
 pub(super) fn ip_address(address: &Value, now: Timestamp) -> Vec<Value> {
-    let parent = ["group", "resource", "namespace", "name"]
-        .iter()
-        .map(|key| text(address, &format!("spec.parentRef.{key}")).to_string())
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join("/");
+    let parent = match at(address, "spec.parentRef") {
+        None => String::new(),
+        Some(parent) => {
+            let resource = non_empty(&[text(parent, "resource"), text(parent, "group")]).join(".");
+            non_empty(&[&resource, text(parent, "namespace"), text(parent, "name")]).join("/")
+        }
+    };
     vec![name(address), or_none(&parent, "<none>").into(), age(address, now)]
+}
+
+fn non_empty<'a>(parts: &[&'a str]) -> Vec<&'a str> {
+    parts.iter().copied().filter(|part| !part.is_empty()).collect()
 }

@@ -50,6 +50,11 @@ fn is_sidecar(container: &Value) -> bool {
     text(container, "restartPolicy") == "Always"
 }
 
+/// Whether the status is that of a sidecar.
+fn sidecar(pod: &Value, status: &Value) -> bool {
+    list(pod, "spec.initContainers").iter().any(|c| text(c, "name") == text(status, "name") && is_sidecar(c))
+}
+
 fn summarise(pod: &Value) -> Summary {
     let mut reason = or_none(text(pod, "status.reason"), text(pod, "status.phase")).to_string();
     for condition in list(pod, "status.conditions") {
@@ -76,16 +81,10 @@ fn summarise(pod: &Value) -> Summary {
 fn initialising(pod: &Value, summary: &mut Summary) -> bool {
     let specs = list(pod, "spec.initContainers");
     let statuses = list(pod, "status.initContainerStatuses");
-    let mut sidecar_restarts = 0;
-    let mut sidecar_last = None;
     for (index, status) in statuses.iter().enumerate() {
-        let sidecar = specs.iter().any(|c| text(c, "name") == text(status, "name") && is_sidecar(c));
+        let sidecar = sidecar(pod, status);
         summary.restarts += int(status, "restartCount").unwrap_or(0);
         summary.last_restart = summary.last_restart.max(last_finish(status));
-        if sidecar {
-            sidecar_restarts += int(status, "restartCount").unwrap_or(0);
-            sidecar_last = sidecar_last.max(last_finish(status));
-        }
         let exit = int(status, "state.terminated.exitCode");
         if exit == Some(0) {
             continue;
@@ -104,15 +103,17 @@ fn initialising(pod: &Value, summary: &mut Summary) -> bool {
         };
         return true;
     }
-    // Once all are through, only sidecars still count.
-    summary.restarts = sidecar_restarts;
-    summary.last_restart = sidecar_last;
     false
 }
 
 /// Looks at the containers proper; the first one with something to say names the reason.
 fn running(pod: &Value, summary: &mut Summary) {
+    // Of the init containers only sidecars still count.
+    let sidecars: Vec<&Value> = list(pod, "status.initContainerStatuses").iter().filter(|s| sidecar(pod, s)).collect();
+    summary.restarts = sidecars.iter().filter_map(|status| int(status, "restartCount")).sum();
+    summary.last_restart = sidecars.iter().filter_map(|status| last_finish(status)).max();
     let mut any_running = false;
+    let mut error = None;
     for status in list(pod, "status.containerStatuses").iter().rev() {
         summary.restarts += int(status, "restartCount").unwrap_or(0);
         summary.last_restart = summary.last_restart.max(last_finish(status));
@@ -121,13 +122,22 @@ fn running(pod: &Value, summary: &mut Summary) {
             summary.reason = waiting.to_string();
         } else if at(status, "state.terminated").is_some() {
             summary.reason = termination(status);
+            if int(status, "state.terminated.exitCode").unwrap_or(0) != 0 {
+                error = Some(summary.reason.clone());
+            }
         } else if flag(status, "ready") && at(status, "state.running").is_some() {
             any_running = true;
             summary.ready += 1;
         }
     }
-    if summary.reason == "Completed" && any_running {
-        summary.reason = if condition(pod, "Ready") { "Running" } else { "NotReady" }.to_string();
+    if summary.reason == "Completed" {
+        if any_running && condition(pod, "Ready") {
+            summary.reason = "Running".to_string();
+        } else if let Some(error) = error {
+            summary.reason = error;
+        } else if any_running {
+            summary.reason = "NotReady".to_string();
+        }
     }
 }
 

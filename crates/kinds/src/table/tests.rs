@@ -83,7 +83,7 @@ fn services() {
         ),
         (
             json!({"spec": {"type": "LoadBalancer", "clusterIP": "10.96.0.1"}, "status": {"loadBalancer": {"ingress": [{"hostname": "a-long-name.example.com"}]}}}),
-            "x|LoadBalancer|10.96.0.1|a-long-name.e...|<none>|5m|<none>",
+            "x|LoadBalancer|10.96.0.1|a-long-name.example.com|<none>|5m|<none>",
         ),
         (
             json!({"spec": {"type": "ExternalName", "externalName": "a.example"}}),
@@ -108,7 +108,7 @@ fn endpoints_and_slices() {
     assert_eq!(row("", "endpoints", subsets(5)).join("|"), "x|10.0.0.1:80,10.0.0.2:80,10.0.0.3:80 + 2 more...|5m");
     assert_eq!(row("", "endpoints", json!({"subsets": [{"addresses": addresses(1)}]})).join("|"), "x|10.0.0.1|5m");
     let slice = json!({"addressType": "IPv4", "ports": [{"port": 80}, {"name": "web"}, {"name": ""}], "endpoints": [{"addresses": ["10.0.0.1"]}, {"addresses": ["10.0.0.2"]}]});
-    assert_eq!(row("discovery.k8s.io", "endpointslices", slice).join("|"), "x|IPv4|80,web,*|10.0.0.1,10.0.0.2|5m");
+    assert_eq!(row("discovery.k8s.io", "endpointslices", slice).join("|"), "x|IPv4|80,web,|10.0.0.1,10.0.0.2|5m");
     assert_eq!(
         row("discovery.k8s.io", "endpointslices", json!({"addressType": "IPv4"})).join("|"),
         "x|IPv4|<unset>|<unset>|5m"
@@ -167,10 +167,10 @@ fn pods_wait_for_init_containers() {
 fn nodes() {
     let node = json!({"metadata": {"labels": {"node-role.kubernetes.io/control-plane": "", "kubernetes.io/role": "edge"}}, "spec": {"unschedulable": true},
         "status": {"conditions": [{"type": "Ready", "status": "True"}], "addresses": [{"type": "InternalIP", "address": "172.30.0.10"}],
-        "nodeInfo": {"kubeletVersion": "v1.36.0", "osImage": "Debian", "kernelVersion": "6.1", "containerRuntimeVersion": "portolan://0.1"}}});
+        "nodeInfo": {"kubeletVersion": "v1.36.0", "osImage": "Debian", "kernelVersion": "6.1", "architecture": "amd64", "containerRuntimeVersion": "portolan://0.1"}}});
     assert_eq!(
         row("", "nodes", node).join("|"),
-        "x|Ready,SchedulingDisabled|control-plane,edge|5m|v1.36.0|172.30.0.10|<none>|Debian|6.1|portolan://0.1"
+        "x|Ready,SchedulingDisabled|control-plane,edge|5m|v1.36.0|172.30.0.10|<none>|Debian|6.1 (amd64)|portolan://0.1"
     );
     assert_eq!(
         row("", "nodes", json!({"status": {"conditions": [{"type": "Ready", "status": "False"}]}}))[1],

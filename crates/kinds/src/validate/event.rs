@@ -1,112 +1,124 @@
-//! Rules of Events. core/v1 clients of the old style (no `eventTime`) are held to one rule only; the new style is strict.
+//! Rules of Events. core/v1 Events of the old style (no `eventTime`) are held to one rule only; the newer API is strict.
+//! Errors name the fields of the stored form, except the reporting controller, whichever API was used.
 //!
 //! Upstream: `pkg/apis/core/validation/events.go`.
 
 use serde_json::Value;
 
-use super::names;
 use super::report::Report;
+use super::{core, names};
+use crate::events::to_core;
 use crate::json::{at, int, same, text};
 use crate::resource::Model;
 
 const NAME_MAX: usize = 128;
 const NOTE_MAX: usize = 1024;
-
-/// The names of an event's fields in its view.
-struct Names {
-    regarding: &'static str,
-    note: &'static str,
-    controller: &'static str,
-}
-
-fn names_of(model: Model) -> Names {
-    match model {
-        Model::NewEvent => Names { regarding: "regarding", note: "note", controller: "reportingController" },
-        _ => Names { regarding: "involvedObject", note: "message", controller: "reportingComponent" },
-    }
-}
+const NOT_SET: &str = "needs to be unset";
 
 pub(super) fn create(report: &mut Report, model: Model, event: &Value) {
-    let names = names_of(model);
-    namespace(report, &names, event);
-    if at(event, "eventTime").is_none() {
-        if model == Model::NewEvent {
-            report.required("eventTime", "");
-        }
-        return;
-    }
-    if model == Model::NewEvent {
-        for (key, shown) in [
-            ("deprecatedCount", "deprecatedCount"),
-            ("deprecatedFirstTimestamp", "deprecatedFirstTimestamp"),
-            ("deprecatedLastTimestamp", "deprecatedLastTimestamp"),
-            ("deprecatedSource", "deprecatedSource"),
-        ] {
-            let zero = int(event, key) == Some(0);
-            if !zero && !same(at(event, key), None) {
-                report.invalid(shown, event[key].clone(), "needs to be unset");
-            }
-        }
-    }
-    strict(report, &names, event);
-}
-
-pub(super) fn update(report: &mut Report, model: Model, new: &Value, old: &Value) {
-    let names = names_of(model);
-    namespace(report, &names, new);
+    let event = &stored(model, event);
+    common(report, model, event);
     if model != Model::NewEvent {
         return;
     }
-    series(report, new);
-    for key in
-        [names.regarding, names.note, names.controller, "reportingInstance", "action", "reason", "type", "related"]
-    {
-        super::core::immutable(report, new, old, key);
-    }
-}
-
-/// An event lives in the namespace of what it is about; cluster-scoped things have theirs in `default`.
-fn namespace(report: &mut Report, names: &Names, event: &Value) {
-    let path = format!("{}.namespace", names.regarding);
-    let (about, own) = (text(event, &path), text(event, "metadata.namespace"));
-    let fine = if about.is_empty() { matches!(own, "default" | "kube-system" | "") } else { about == own };
-    if !fine {
-        report.invalid(path, about, "does not match event.namespace");
-    }
-}
-
-fn strict(report: &mut Report, event_names: &Names, event: &Value) {
-    let limited = |report: &mut Report, key: &str| match text(event, key) {
-        "" => report.required(key, ""),
-        value if value.len() > NAME_MAX => {
-            report.invalid(key, value, &format!("can have at most {NAME_MAX} characters"));
-        }
-        _ => {}
-    };
-    match text(event, event_names.controller) {
-        "" => report.required(event_names.controller, ""),
-        controller => report.check(event_names.controller, controller, names::qualified),
-    }
-    limited(report, "reportingInstance");
-    limited(report, "action");
-    limited(report, "reason");
-    let note = text(event, event_names.note);
-    if note.len() > NOTE_MAX {
-        report.invalid(event_names.note, "", &format!("can have at most {NOTE_MAX} characters"));
-    }
-    if !matches!(text(event, "type"), "Normal" | "Warning") {
-        report.invalid("type", text(event, "type"), "has invalid value");
-    }
+    report.check("metadata.name", text(event, "metadata.name"), names::subdomain);
     series(report, event);
+    if at(event, "eventTime").is_none() {
+        report.required("eventTime", "");
+    }
+    let kind = text(event, "type");
+    if !matches!(kind, "Normal" | "Warning") {
+        report.invalid("type", "", &format!("has invalid value: {kind}"));
+    }
+    for key in ["firstTimestamp", "lastTimestamp", "count", "source"] {
+        if int(event, key) != Some(0) && !same(at(event, key), None) {
+            report.invalid(key, "", NOT_SET);
+        }
+    }
+}
+
+pub(super) fn update(report: &mut Report, model: Model, new: &Value, old: &Value) {
+    let (new, old) = (&stored(model, new), &stored(model, old));
+    common(report, model, new);
+    if model != Model::NewEvent {
+        return;
+    }
+    if !same(at(new, "series"), at(old, "series")) {
+        series(report, new);
+    }
+    for key in [
+        "involvedObject",
+        "reason",
+        "message",
+        "source",
+        "firstTimestamp",
+        "lastTimestamp",
+        "count",
+        "type",
+        "eventTime",
+        "action",
+        "related",
+        "reportingComponent",
+        "reportingInstance",
+    ] {
+        core::immutable(report, new, old, key);
+    }
+}
+
+/// The event as core/v1 has it.
+fn stored(model: Model, event: &Value) -> Value {
+    let mut event = event.clone();
+    if model == Model::NewEvent {
+        to_core(&mut event);
+    }
+    event
+}
+
+/// Rules of both APIs: an event lives in the namespace of what it is about; those about cluster-scoped things live in
+/// `default`.
+fn common(report: &mut Report, model: Model, event: &Value) {
+    let (about, own) = (text(event, "involvedObject.namespace"), text(event, "metadata.namespace"));
+    let new_style = at(event, "eventTime").is_some();
+    let fine = match (about.is_empty(), new_style) {
+        (true, false) => own.is_empty() || own == "default",
+        (true, true) => own == "default" || own == "kube-system",
+        (false, false) => about == own,
+        (false, true) => true,
+    };
+    if !fine {
+        report.invalid("involvedObject.namespace", about, "does not match event.namespace");
+    }
+    if new_style {
+        reporting(report, model, event);
+    }
+}
+
+fn reporting(report: &mut Report, model: Model, event: &Value) {
+    let controller = if model == Model::NewEvent { "reportingController" } else { "reportingComponent" };
+    match text(event, "reportingComponent") {
+        "" => report.required(controller, ""),
+        name => report.check(controller, name, names::qualified),
+    }
+    for key in ["reportingInstance", "action", "reason"] {
+        match text(event, key) {
+            "" => report.required(key, ""),
+            value if value.len() > NAME_MAX => {
+                report.invalid(key, "", &format!("can have at most {NAME_MAX} characters"));
+            }
+            _ => {}
+        }
+    }
+    if text(event, "message").len() > NOTE_MAX {
+        report.invalid("message", "", &format!("can have at most {NOTE_MAX} characters"));
+    }
 }
 
 fn series(report: &mut Report, event: &Value) {
     let Some(series) = at(event, "series") else {
         return;
     };
-    let count = int(series, "count").unwrap_or(0);
-    if count < 2 {
-        report.invalid("series.count", count, "should be at least 2");
+    if int(series, "count").unwrap_or(0) < 2 {
+        report.invalid("series.count", "", "should be at least 2");
     }
     if at(series, "lastObservedTime").is_none() {
         report.required("series.lastObservedTime", "");

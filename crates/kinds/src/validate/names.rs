@@ -40,10 +40,11 @@ fn is_name_part(text: &str) -> bool {
 pub(super) fn label(text: &str) -> Vec<String> {
     let mut reasons = Vec::new();
     if text.len() > LABEL_MAX {
-        reasons.push(too_long(LABEL_MAX));
+        reasons.push(format!("must be no more than {LABEL_MAX} characters"));
     }
     if !is_label(text) {
-        reasons.push(LABEL.to_string());
+        let dotted = text.split('.').all(is_label);
+        reasons.push(if dotted { "must not contain dots".to_string() } else { LABEL.to_string() });
     }
     reasons
 }
@@ -52,7 +53,7 @@ pub(super) fn label(text: &str) -> Vec<String> {
 pub(super) fn subdomain(text: &str) -> Vec<String> {
     let mut reasons = Vec::new();
     if text.len() > SUBDOMAIN_MAX {
-        reasons.push(too_long(SUBDOMAIN_MAX));
+        reasons.push(format!("must be no more than {SUBDOMAIN_MAX} characters"));
     }
     if !text.split('.').all(is_label) {
         reasons.push(SUBDOMAIN.to_string());
@@ -70,7 +71,7 @@ pub(super) fn qualified(text: &str) -> Vec<String> {
         }
         Some((_, name)) if name.contains('/') => {
             return vec![format!(
-                "a qualified name {} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
+                "a valid label key {} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
                 QUALIFIED.trim_start_matches("name part ")
             )];
         }
@@ -107,7 +108,7 @@ pub(super) fn label_value(text: &str) -> Vec<String> {
 pub(super) fn port_name(text: &str) -> Vec<String> {
     let mut reasons = Vec::new();
     if text.len() > 15 {
-        reasons.push("must be no more than 15 bytes".to_string());
+        reasons.push("must be no more than 15 characters".to_string());
     }
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
         reasons.push("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)".to_string());

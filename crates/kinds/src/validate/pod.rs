@@ -44,14 +44,11 @@ pub(super) fn update(report: &mut Report, new: &Value, old: &Value) {
         report.forbidden("spec.containers", "pod updates may not add or remove containers");
         return;
     }
+    deadline(report, int(new, "spec.activeDeadlineSeconds"), int(old, "spec.activeDeadlineSeconds"));
     let kept = list(new, "spec.tolerations");
-    if !list(old, "spec.tolerations").iter().all(|toleration| kept.contains(toleration)) {
+    if !list(old, "spec.tolerations").iter().all(|old| kept.iter().any(|new| same_but_seconds(new, old))) {
         let why = "existing toleration can not be modified except its tolerationSeconds";
-        let existing = list(old, "spec.tolerations");
-        let loosened = existing.iter().all(|old| kept.iter().any(|new| same_but_seconds(new, old)));
-        if !loosened {
-            report.forbidden("spec.tolerations", why);
-        }
+        report.forbidden("spec.tolerations", why);
     }
     if !same(Some(&comparable(&new["spec"])), Some(&comparable(&old["spec"]))) {
         report.forbidden("spec", IMMUTABLE);
@@ -67,11 +64,24 @@ pub(super) fn status(report: &mut Report, pod: &Value) {
     }
 }
 
+/// A deadline may come or come nearer, not go.
+fn deadline(report: &mut Report, new: Option<i64>, old: Option<i64>) {
+    let path = "spec.activeDeadlineSeconds";
+    match (new, old) {
+        (None, Some(_)) => report.invalid(path, Value::Null, "must not update from a positive integer to nil value"),
+        (Some(new), Some(old)) if new > old => {
+            report.invalid(path, new, "must be less than or equal to previous value");
+        }
+        _ => {}
+    }
+}
+
 fn same_but_seconds(a: &Value, b: &Value) -> bool {
     ["key", "operator", "value", "effect"].iter().all(|key| text(a, key) == text(b, key))
 }
 
-/// A pod spec without the fields that may change.
+/// A pod spec without the fields that may change. Upstream lets the grace period change from a negative value to 1 only;
+/// those are refused here from the start.
 fn comparable(spec: &Value) -> Value {
     let mut spec = spec.clone();
     for key in ["containers", "initContainers"] {
@@ -79,7 +89,7 @@ fn comparable(spec: &Value) -> Value {
             crate::json::take(container, "image");
         }
     }
-    for key in ["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds"] {
+    for key in ["activeDeadlineSeconds", "tolerations"] {
         crate::json::take(&mut spec, key);
     }
     spec

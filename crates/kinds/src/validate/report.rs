@@ -29,14 +29,22 @@ impl Report {
         self.add(field, FieldErrorKind::Invalid, format!("Invalid value: {}: {why}", value.into()));
     }
 
-    pub(super) fn unsupported(&mut self, field: impl Into<String>, value: &str, supported: &[&str]) {
+    pub(super) fn unsupported(&mut self, field: impl Into<String>, value: impl Into<Value>, supported: &[&str]) {
         let listed = supported.iter().map(|s| format!("{s:?}")).collect::<Vec<_>>().join(", ");
-        let detail = format!("Unsupported value: {value:?}: supported values: {listed}");
+        let detail = format!("Unsupported value: {}: supported values: {listed}", value.into());
         self.add(field, FieldErrorKind::NotSupported, detail);
     }
 
     pub(super) fn duplicate(&mut self, field: impl Into<String>, value: impl Into<Value>) {
         self.add(field, FieldErrorKind::Duplicate, format!("Duplicate value: {}", value.into()));
+    }
+
+    /// A port of a Service that is there already, printed as Go prints its internal struct.
+    pub(super) fn duplicate_port(&mut self, field: impl Into<String>, port: i64, protocol: &str) {
+        let value = format!(
+            "{{\"Name\":\"\",\"Protocol\":\"{protocol}\",\"AppProtocol\":null,\"Port\":{port},\"TargetPort\":0,\"NodePort\":0}}"
+        );
+        self.add(field, FieldErrorKind::Duplicate, format!("Duplicate value: {value}"));
     }
 
     pub(super) fn forbidden(&mut self, field: impl Into<String>, why: &str) {

@@ -2,7 +2,7 @@
 //!
 //! Upstream: `pkg/apis/core/validation/validation.go`, `ValidateService` and friends.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::report::Report;
 use super::{meta, names};
@@ -13,8 +13,6 @@ use crate::prepare::service::{has_cluster_ip, has_health_port, is_headless};
 const TYPES: &[&str] = &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
 const PROTOCOLS: &[&str] = &["SCTP", "TCP", "UDP"];
 const ONLY_LOAD_BALANCER: &str = "may only be used when `type` is 'LoadBalancer'";
-/// The node agent's own port; a balancer on it would expose the agent.
-const AGENT_PORT: i64 = 10250;
 /// One day: longest client affinity, in seconds.
 const AFFINITY_MAX: i64 = 86_400;
 
@@ -63,7 +61,7 @@ pub(super) fn update(report: &mut Report, new: &Value, old: &Value) {
 pub(super) fn status(report: &mut Report, service: &Value) {
     let ingress = list(service, "status.loadBalancer.ingress");
     if !ingress.is_empty() && text(service, "spec.type") != "LoadBalancer" {
-        report.forbidden("status.loadBalancer.ingress", "may only be used when `spec.type` is LoadBalancer");
+        report.forbidden("status.loadBalancer.ingress", "may only be used when `spec.type` is 'LoadBalancer'");
     }
     for (index, entry) in ingress.iter().enumerate() {
         let path = format!("status.loadBalancer.ingress[{index}]");
@@ -72,7 +70,7 @@ pub(super) fn status(report: &mut Report, service: &Value) {
             report.check(&format!("{path}.ip"), ip, names::ip);
             report.one_of(&format!("{path}.ipMode"), text(entry, "ipMode"), &["Proxy", "VIP"]);
         } else if at(entry, "ipMode").is_some() {
-            report.forbidden(format!("{path}.ipMode"), "may not be set when `ip` is not set");
+            report.forbidden(format!("{path}.ipMode"), "may not be specified when `ip` is not set");
         }
         if !hostname.is_empty() {
             report.check(&format!("{path}.hostname"), hostname, names::subdomain);
@@ -119,13 +117,9 @@ fn ports(report: &mut Report, spec: &Value) {
         seen_names.push(name);
         let (number, protocol) = (int(port, "port").unwrap_or(0), text(port, "protocol"));
         if seen_ports.contains(&(number, protocol)) {
-            report.duplicate(path.clone(), json!({"port": number, "protocol": protocol}));
+            report.duplicate_port(path.clone(), number, protocol);
         }
         seen_ports.push((number, protocol));
-        if kind == "LoadBalancer" && number == AGENT_PORT {
-            let why = "may not expose port 10250 externally since it is used by kubelet";
-            report.invalid(path.clone(), number, why);
-        }
         let Some(node_port) = int(port, "nodePort").filter(|n| *n != 0) else {
             continue;
         };
@@ -149,9 +143,6 @@ fn port_fields(report: &mut Report, path: &str, port: &Value, several: bool) {
     report.needs_one_of(&format!("{path}.protocol"), text(port, "protocol"), PROTOCOLS);
     if let Some(target) = at(port, "targetPort") {
         report.port_or_name(&format!("{path}.targetPort"), target);
-    }
-    if let Some(node_port) = int(port, "nodePort").filter(|n| *n != 0) {
-        report.port(format!("{path}.nodePort"), node_port);
     }
     if let Some(protocol) = at(port, "appProtocol").and_then(Value::as_str) {
         report.check(&format!("{path}.appProtocol"), protocol, names::qualified);
@@ -187,6 +178,8 @@ fn addresses(report: &mut Report, spec: &Value) {
     }
     if !single.is_empty() && all.is_empty() {
         report.required("spec.clusterIPs", "");
+    } else if single.is_empty() && !all.is_empty() {
+        report.invalid("spec.clusterIPs", all.to_vec(), "must be empty when `clusterIP` is not specified");
     } else if all.first().and_then(Value::as_str).unwrap_or("") != single {
         report.invalid("spec.clusterIPs", all.to_vec(), "first value must match `clusterIP`");
     }
@@ -223,9 +216,6 @@ fn families(report: &mut Report, spec: &Value) {
         return;
     }
     report.one_of("spec.ipFamilyPolicy", policy, &["PreferDualStack", "RequireDualStack", "SingleStack"]);
-    if families.len() > 2 {
-        report.invalid("spec.ipFamilies", families.to_vec(), "may only hold up to 2 values");
-    }
     for (index, family) in families.iter().enumerate() {
         let path = format!("spec.ipFamilies[{index}]");
         report.one_of(&path, family.as_str().unwrap_or(""), &["IPv4", "IPv6"]);
@@ -233,10 +223,14 @@ fn families(report: &mut Report, spec: &Value) {
             report.duplicate(path, family.clone());
         }
     }
-    let two = families.len() == 2 || list(spec, "clusterIPs").len() == 2;
-    if policy == "SingleStack" && two {
-        let why = "must be RequireDualStack or PreferDualStack when multiple 'ipFamilies' are specified";
-        report.invalid("spec.ipFamilyPolicy", policy, why);
+    if policy == "SingleStack" {
+        let both = "must be 'RequireDualStack' or 'PreferDualStack' when multiple";
+        if list(spec, "clusterIPs").len() == 2 {
+            report.invalid("spec.ipFamilyPolicy", policy, &format!("{both} cluster IPs are specified"));
+        }
+        if families.len() == 2 {
+            report.invalid("spec.ipFamilyPolicy", policy, &format!("{both} IP families are specified"));
+        }
     }
 }
 
@@ -244,12 +238,13 @@ fn external(report: &mut Report, spec: &Value) {
     for (index, ip) in list(spec, "externalIPs").iter().enumerate() {
         report.check(&format!("spec.externalIPs[{index}]"), ip.as_str().unwrap_or(""), names::endpoint_ip);
     }
+    // Upstream spells this path with a capital letter, by accident; clients compare paths.
     let ranges = list(spec, "loadBalancerSourceRanges");
     if !ranges.is_empty() && text(spec, "type") != "LoadBalancer" {
-        report.forbidden("spec.loadBalancerSourceRanges", ONLY_LOAD_BALANCER);
+        report.forbidden("spec.LoadBalancerSourceRanges", ONLY_LOAD_BALANCER);
     }
     for (index, range) in ranges.iter().enumerate() {
-        let path = format!("spec.loadBalancerSourceRanges[{index}]");
+        let path = format!("spec.LoadBalancerSourceRanges[{index}]");
         report.check(&path, range.as_str().unwrap_or("").trim(), names::cidr);
     }
 }
@@ -276,7 +271,7 @@ fn traffic(report: &mut Report, spec: &Value) {
             report.invalid("spec.healthCheckNodePort", port, why);
         }
     }
-    let distributions = &["PreferClose", "PreferSameNode", "PreferSameZone"];
+    let distributions = &["PreferClose", "PreferSameZone", "PreferSameNode"];
     report.one_of("spec.trafficDistribution", text(spec, "trafficDistribution"), distributions);
 }
 

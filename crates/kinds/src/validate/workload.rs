@@ -11,7 +11,7 @@ use crate::json::{at, entries, int, list, same, text};
 /// A Deployment.
 pub(super) fn deployment(report: &mut Report, object: &Value) {
     let spec = &object["spec"];
-    workload(report, spec, "deployment");
+    workload(report, spec);
     strategy(report, spec);
     report.not_negative("spec", spec, "revisionHistoryLimit");
     if let Some(deadline) = int(spec, "progressDeadlineSeconds") {
@@ -24,7 +24,7 @@ pub(super) fn deployment(report: &mut Report, object: &Value) {
 
 /// A ReplicaSet.
 pub(super) fn replica_set(report: &mut Report, object: &Value) {
-    workload(report, &object["spec"], "replicaset");
+    workload(report, &object["spec"]);
 }
 
 /// What may not change.
@@ -45,9 +45,13 @@ pub(super) fn status(report: &mut Report, object: &Value) {
             report.invalid(format!("status.{key}"), count, "cannot be greater than status.replicas");
         }
     }
+    let available = int(status, "availableReplicas").unwrap_or(0);
+    if available > int(status, "readyReplicas").unwrap_or(0) {
+        report.invalid("status.availableReplicas", available, "cannot be greater than readyReplicas");
+    }
 }
 
-fn workload(report: &mut Report, spec: &Value, kind: &str) {
+fn workload(report: &mut Report, spec: &Value) {
     report.not_negative("spec", spec, "replicas");
     report.not_negative("spec", spec, "minReadySeconds");
     match spec.get("selector") {
@@ -55,8 +59,9 @@ fn workload(report: &mut Report, spec: &Value, kind: &str) {
         Some(selector) => {
             meta::selector(report, "spec.selector", selector);
             if same(Some(selector), None) {
-                let why = format!("empty selector is invalid for {kind}");
-                report.invalid("spec.selector", selector.clone(), &why);
+                // Upstream says so for ReplicaSets as well.
+                let why = "empty selector is invalid for deployment";
+                report.invalid("spec.selector", selector.clone(), why);
             } else if !matches(selector, &spec["template"]) {
                 let labels = at(spec, "template.metadata.labels").cloned().unwrap_or(Value::Null);
                 let why = "`selector` does not match template `labels`";
@@ -120,7 +125,7 @@ fn strategy(report: &mut Report, spec: &Value) {
                 report.invalid(format!("{path}.maxUnavailable"), value, "must not be greater than 100%");
             }
         }
-        (other, _) => report.unsupported("spec.strategy.type", other, &["Recreate", "RollingUpdate"]),
+        _ => report.unsupported("spec.strategy", strategy.clone(), &["Recreate", "RollingUpdate"]),
     }
 }
 
