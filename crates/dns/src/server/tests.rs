@@ -54,8 +54,12 @@ fn zone() -> Arc<Zone> {
 }
 
 fn start(upstreams: Upstreams) -> Server {
+    start_on(LOOPBACK, upstreams)
+}
+
+fn start_on(address: (Ipv4Addr, u16), upstreams: Upstreams) -> Server {
     // TCP first: its port is then asked for by number, and the kernel keeps the two kinds apart.
-    let listener = std::net::TcpListener::bind(LOOPBACK).unwrap();
+    let listener = std::net::TcpListener::bind(address).unwrap();
     let address = listener.local_addr().unwrap();
     let socket = std::net::UdpSocket::bind(address).unwrap();
     let stop = CancellationToken::new();
@@ -216,24 +220,45 @@ async fn questions_over_the_limit_fail_at_once() {
     assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
 
-/// Another implementation reads our packets: dig, if it is installed.
-#[tokio::test]
-async fn dig_understands_the_answers() {
-    let server = start(Upstreams::none());
-    let port = server.address.port().to_string();
-    let dig = move |arguments: &[&str]| {
-        let mut command = Command::new("dig");
-        command.args(["@127.0.0.1", "-p", &port, "+short", "+time=5", "+tries=1"]).args(arguments);
-        command.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
-    };
-    let answers = tokio::task::spawn_blocking(move || {
-        Ok::<_, io::Error>((
-            dig(&["web.default.svc.cluster.local"])?,
-            dig(&["+tcp", "dns-version.cluster.local", "TXT"])?,
-        ))
-    });
-    match answers.await.unwrap() {
-        Ok(answers) => assert_eq!(answers, ("10.96.1.1\n".into(), "\"1.1.0\"\n".into())),
-        Err(error) => eprintln!("skipped: dig_understands_the_answers: dig: {error}"),
+/// The resolver of the C library reads our packets, set up as in a pod: short names, five dots, answers cut over UDP.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_c_library_resolves_as_in_a_pod() {
+    let test = "server::tests::the_c_library_resolves_as_in_a_pod";
+    if !tokio::task::block_in_place(|| portolan_netns::world::enter_for_test(test)) {
+        return;
     }
+    let file = std::env::temp_dir().join(format!("portolan-resolv-{}", std::process::id()));
+    let search = "search default.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5 timeout:5\n";
+    std::fs::write(&file, format!("nameserver 127.0.0.1\n{search}")).unwrap();
+    let mounted = Command::new("mount").arg("--bind").arg(&file).arg("/etc/resolv.conf").output();
+    if !mounted.as_ref().is_ok_and(|output| output.status.success()) {
+        return eprintln!("skipped: the_c_library_resolves_as_in_a_pod: cannot mount a resolv.conf: {mounted:?}");
+    }
+    // With loopback addresses alone the C library thinks that there is no IPv4 (AI_ADDRCONFIG).
+    let mut links = portolan_netns::Namespace::current().unwrap().links().unwrap();
+    links.add_address("lo", "192.0.2.1/32".parse().unwrap()).unwrap();
+    let _server = start_on((Ipv4Addr::LOCALHOST, 53), Upstreams::none());
+    let answers = tokio::task::spawn_blocking(|| {
+        ["web", "web.default", "web.default.svc.cluster.local", "big", "gone", "10.96.1.1"].map(getent)
+    });
+    let answers = answers.await.unwrap();
+    std::fs::remove_file(file).unwrap();
+    let [short, with_namespace, full, big, gone, reverse] = match answers.into_iter().collect::<io::Result<Vec<_>>>() {
+        Ok(answers) => <[String; 6]>::try_from(answers).unwrap(),
+        Err(error) => return eprintln!("skipped: the_c_library_resolves_as_in_a_pod: getent: {error}"),
+    };
+    for answer in [&short, &with_namespace, &full] {
+        assert!(answer.starts_with("10.96.1.1 "), "{answer:?}");
+    }
+    let addresses: std::collections::BTreeSet<_> = big.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(addresses.len(), 200, "the whole answer came over TCP");
+    assert_eq!(gone, "");
+    assert!(reverse.ends_with("web.default.svc.cluster.local\n"), "{reverse:?}");
+}
+
+/// What `getent` prints for a name or, if that is an address, for its reverse name.
+fn getent(name: &str) -> io::Result<String> {
+    let database = if name.parse::<Ipv4Addr>().is_ok() { "hosts" } else { "ahostsv4" };
+    let output = Command::new("getent").args([database, name]).output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
