@@ -98,6 +98,9 @@ impl Walk<'_> {
             self.value(&field.ty, value, definition.short_name())?;
             self.fields.pop();
             self.path.truncate(length);
+            if is_empty_collection(&field.ty, value) && !ALWAYS_WRITTEN.contains(&(definition.short_name(), key)) {
+                dropped.push(key.clone());
+            }
         }
         for key in dropped {
             map.remove(&key);
@@ -191,6 +194,18 @@ impl Walk<'_> {
             self.fields.join("."),
             go_type(self.schema, ty)
         )
+    }
+}
+
+/// Lists that Go writes out even when empty.
+const ALWAYS_WRITTEN: [(&str, &str); 1] = [("EndpointSlice", "endpoints")];
+
+/// An empty list or map is the same as none, and encoded as none: `labels: {}` changes nothing.
+fn is_empty_collection(ty: &Type, value: &Value) -> bool {
+    match (ty, value) {
+        (Type::List(_), Value::Array(items)) => items.is_empty(),
+        (Type::Map(_), Value::Object(map)) => map.is_empty(),
+        _ => false,
     }
 }
 

@@ -80,6 +80,17 @@ fn nulls_go_and_numeric_quantities_become_text() {
 }
 
 #[test]
+fn empty_lists_and_maps_are_none() {
+    let mut body = service(json!({"selector": {}, "externalIPs": [], "sessionAffinityConfig": {}}));
+    body["metadata"]["labels"] = json!({});
+    find("", "v1", "services").unwrap().decode(&mut body, Strict).unwrap();
+    assert_eq!(body, service(json!({"sessionAffinityConfig": {}})), "an empty struct is not nothing");
+    let mut slice = json!({"addressType": "IPv4", "endpoints": [], "ports": []});
+    find("discovery.k8s.io", "v1", "endpointslices").unwrap().decode(&mut slice, Strict).unwrap();
+    assert_eq!((slice.get("endpoints"), slice.get("ports")), (Some(&json!([])), None));
+}
+
+#[test]
 fn bad_text_in_typed_strings_is_refused() {
     let secrets = find("", "v1", "secrets").unwrap();
     for (data, at) in [("a", 1), ("YQ=", 3), ("Y Q=", 1), ("YQ==YQ==", 4), ("=", 0)] {
