@@ -4,7 +4,10 @@
 //! only because something exists below it, is NODATA (RFC 8020). Both carry the zone's SOA, whose minimum bounds how
 //! long a resolver may remember them (RFC 2308).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    collections::{BTreeSet, HashSet},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use hickory_proto::{
     op::ResponseCode,
@@ -66,7 +69,7 @@ enum Node {
 pub fn answer(zone: &Zone, name: &Name, kind: RecordType) -> Outcome {
     if let Some(labels) = zone.relative(name) {
         return Outcome::Answer(match zone.synced() {
-            true => forward_name(zone, name, &labels, kind),
+            true => cluster_name(zone, name, &labels, kind),
             false => Answer::of(ResponseCode::ServFail),
         });
     }
@@ -74,7 +77,7 @@ pub fn answer(zone: &Zone, name: &Name, kind: RecordType) -> Outcome {
 }
 
 /// A name in the cluster domain.
-fn forward_name(zone: &Zone, name: &Name, labels: &[String], kind: RecordType) -> Answer {
+fn cluster_name(zone: &Zone, name: &Name, labels: &[String], kind: RecordType) -> Answer {
     let mut reply = Answer::of(ResponseCode::NoError);
     let mut owner = name.clone();
     let mut node = zone.node(labels);
@@ -232,7 +235,7 @@ impl Zone {
                 // The specification asks for NXDOMAIN when no endpoint is ready.
                 Target::Hosts(hosts) if hosts.is_empty() => Node::Missing,
                 Target::Hosts(hosts) => {
-                    let all: std::collections::BTreeSet<_> = hosts.values().flatten().collect();
+                    let all: BTreeSet<_> = hosts.values().flatten().collect();
                     Node::Found(all.into_iter().copied().map(address).collect())
                 }
             },
@@ -280,7 +283,7 @@ impl Zone {
 
     /// The addresses of every SRV and NS target that this zone holds.
     fn addresses_of_targets(&self, answers: &[Record]) -> Vec<Record> {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         let mut records = Vec::new();
         for answer in answers {
             let target = match &answer.data {

@@ -4,14 +4,14 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hickory_proto::{
     op::{Edns, Message, Query, ResponseCode},
-    rr::Name,
+    rr::{Name, Record, RecordType},
 };
 use tokio::{
     net::{TcpListener, TcpStream, UdpSocket},
     sync::Semaphore,
     time::timeout,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::{
@@ -26,6 +26,8 @@ use crate::{
 const MAX_CONNECTIONS: usize = 256;
 /// A TCP connection without a question for this long is closed.
 const IDLE: Duration = Duration::from_secs(10);
+/// After a failing socket call.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Answers questions from the zone and the upstreams.
 pub(crate) struct Resolver {
@@ -127,9 +129,8 @@ impl Resolver {
 }
 
 /// The answers behind leading CNAMEs, whose order matters.
-fn tail_after_aliases(reply: &mut Answer) -> &mut [hickory_proto::rr::Record] {
-    let aliases =
-        reply.answers.iter().take_while(|record| record.record_type() == hickory_proto::rr::RecordType::CNAME).count();
+fn tail_after_aliases(reply: &mut Answer) -> &mut [Record] {
+    let aliases = reply.answers.iter().take_while(|record| record.record_type() == RecordType::CNAME).count();
     &mut reply.answers[aliases..]
 }
 
@@ -157,9 +158,9 @@ pub(crate) async fn serve_udp(socket: UdpSocket, resolver: Arc<Resolver>, stop: 
         let (length, client) = match received {
             Ok(received) => received,
             Err(error) => {
-                // Usually the ICMP error of an earlier answer: it says nothing about the next question.
-                debug!(%error, "receiving failed");
-                tokio::task::yield_now().await;
+                // Usually short of memory, which says nothing about the next question; only do not spin.
+                warn!(%error, "cannot receive DNS questions");
+                tokio::time::sleep(PAUSE).await;
                 continue;
             }
         };
@@ -188,7 +189,6 @@ async fn send(socket: &UdpSocket, reply: &[u8], client: SocketAddr, resolver: &R
 /// Answers on one TCP listener until `stop`.
 pub(crate) async fn serve_tcp(listener: TcpListener, resolver: Arc<Resolver>, stop: CancellationToken) {
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -199,7 +199,7 @@ pub(crate) async fn serve_tcp(listener: TcpListener, resolver: Arc<Resolver>, st
             Err(error) => {
                 warn!(%error, "cannot accept a DNS connection");
                 // Out of descriptors: accepting again at once would only spin.
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(PAUSE).await;
                 continue;
             }
         };
@@ -208,7 +208,7 @@ pub(crate) async fn serve_tcp(listener: TcpListener, resolver: Arc<Resolver>, st
             continue;
         };
         let (resolver, stop) = (resolver.clone(), stop.clone());
-        connections.spawn(stop.run_until_cancelled_owned(async move {
+        tokio::spawn(stop.run_until_cancelled_owned(async move {
             let _permit = permit;
             if let Err(error) = converse(stream, &resolver).await {
                 debug!(%error, "a DNS connection ended");
