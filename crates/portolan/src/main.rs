@@ -1,3 +1,31 @@
-//! The Kubernetes Service network in one binary, and the doctor for it.
+//! The Kubernetes Service network in one binary, and the doctor for it: this crate is the command line and the wiring.
 
-fn main() {}
+mod cli;
+#[cfg(target_os = "linux")]
+mod demo;
+mod diagnose;
+mod echo;
+mod explain;
+mod output;
+mod probe;
+#[cfg(target_os = "linux")]
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// kubectl's habit: 0 fine, 1 findings, 2 could not look.
+const COULD_NOT_LOOK: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    match cli::run(arguments) {
+        Ok(code) => code,
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("portolan: {error:#}");
+            ExitCode::from(COULD_NOT_LOOK)
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What can be typed. Each subcommand's own file turns it into work.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use portolan_catalogue::Lang;
+
+#[cfg(target_os = "linux")]
+use crate::{demo, up};
+use crate::{diagnose, echo, explain, probe};
+
+/// The Kubernetes Service network in one binary, and the doctor for it.
+///
+/// Start with `portolan demo`: it boots a whole Service network, sends real packets through it, breaks it, finds the
+/// cause and cleans up. `portolan up` gives you the same network to use with kubectl.
+#[derive(Debug, Parser)]
+#[command(name = "portolan", version, max_term_width = 110, propagate_version = true)]
+pub struct Arguments {
+    /// What to log, as in `info` or `portolan_proxy=debug,warn`.
+    #[arg(long, global = true, env = "PORTOLAN_LOG", default_value = "warn", value_name = "FILTER")]
+    pub log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a whole Service network on this machine: API, controllers, nodes with real pods, proxies, DNS, balancers.
+    #[cfg(target_os = "linux")]
+    Up(up::Options),
+    /// Shows the whole chain on a network of its own: traffic, scaling under load, a fault, its cause, the timeline.
+    #[cfg(target_os = "linux")]
+    Demo(demo::Options),
+    /// Says what an event reason means, who is hurt and what to do; without a reason, lists them all.
+    Explain(explain::Options),
+    /// Walks a Service from address to pods and names the first broken link, with evidence.
+    Diagnose(diagnose::Options),
+    /// The inside of `up`: runs in the private namespaces that `up` makes.
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    World(up::world::Options),
+    /// The built-in image `portolan/echo`.
+    #[command(hide = true)]
+    Echo,
+    /// The built-in image `portolan/probe`: opens connections at a steady rate and reports what became of them.
+    #[command(hide = true)]
+    Probe(probe::Options),
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// The options of every command that answers in words.
+#[derive(Debug, Args)]
+pub struct Answer {
+    /// Output format.
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    pub output: Format,
+    /// Language of the answer, `en` or `zh`; by default that of LANG.
+    #[arg(long, value_parser = parse_lang, value_name = "LANG")]
+    lang: Option<Lang>,
+}
+
+impl Answer {
+    /// The language that was asked for, or the environment's.
+    pub fn lang(&self) -> Lang {
+        let environment = || {
+            let value = ["LC_ALL", "LC_MESSAGES", "LANG"]
+                .iter()
+                .filter_map(|name| std::env::var(name).ok())
+                .find(|value| !value.is_empty());
+            Lang::from_env_value(&value.unwrap_or_default())
+        };
+        self.lang.unwrap_or_else(environment)
+    }
+}
+
+fn parse_lang(text: &str) -> Result<Lang, String> {
+    match text {
+        "en" => Ok(Lang::En),
+        "zh" => Ok(Lang::Zh),
+        _ => Err("the catalogue is written in `en` and `zh`".to_owned()),
+    }
+}
+
+/// Does what was asked for.
+pub fn run(arguments: Arguments) -> Result<ExitCode> {
+    init_log(&arguments.log)?;
+    match arguments.command {
+        #[cfg(target_os = "linux")]
+        Command::Up(options) => up::run(options, &arguments.log),
+        #[cfg(target_os = "linux")]
+        Command::Demo(options) => demo::run(options, &arguments.log),
+        #[cfg(target_os = "linux")]
+        Command::World(options) => up::world::run(options),
+        Command::Explain(options) => explain::run(&options),
+        Command::Diagnose(options) => diagnose::run(&options),
+        Command::Echo => echo::run(),
+        Command::Probe(options) => probe::run(&options),
+    }
+}
+
+fn init_log(filter: &str) -> Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .map_err(|error| anyhow::anyhow!("--log {filter}: {error}; try `info` or `portolan_proxy=debug,warn`"))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    Ok(())
+}

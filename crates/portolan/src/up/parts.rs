@@ -1,0 +1,341 @@
+//! Everything that runs in the world, started in order and stopped in the reverse one.
+//!
+//! Each part gets a client with an identity of its own and nothing else of the API server; so each can be pointed at
+//! a real cluster instead.
+
+use std::{
+    net::{IpAddr, SocketAddr, TcpListener},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use ipnet::IpNet;
+use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
+use kube::{Api, Client, api::PostParams};
+use portolan_apiserver::{Server, pki::Authority};
+use portolan_cloud::local::Local;
+use portolan_controllers::{endpoints, endpointslice, loadbalancer, workloads};
+use portolan_events::{Recorder, Vocabulary};
+use portolan_netns::broker::BrokerClient;
+use portolan_runtime::Metrics;
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use super::{
+    fabric::{EDGE_INSIDE, Fabric, NodeSite, OUTSIDE},
+    forward,
+    settings::{POD_NETWORK, Settings},
+};
+
+/// The API's port inside the world.
+const API_PORT: u16 = 6443;
+/// The proxies' health port, as kube-proxy's.
+const PROXY_HEALTH_PORT: u16 = 10256;
+const DNS_PORT: u16 = 53;
+const DOMAIN: &str = "cluster.local";
+const SYSTEM: &str = "kube-system";
+/// A network that was killed a moment ago may still hold its store.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+/// Pods get this long to end when the world is told to stop.
+pub const POD_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The running parts.
+pub struct Parts {
+    server: Arc<Server>,
+    nodes: JoinSet<()>,
+    others: JoinSet<()>,
+    stop_nodes: CancellationToken,
+    stop_others: CancellationToken,
+}
+
+impl Parts {
+    /// An administrator's client.
+    pub fn admin(&self) -> Client {
+        self.server.client("admin", &["system:masters"])
+    }
+
+    /// Pods first, while the API can still be told of their end; then everything else; then the store is closed.
+    pub async fn shut_down(mut self) -> Result<()> {
+        self.stop_nodes.cancel();
+        while self.nodes.join_next().await.is_some() {}
+        self.stop_others.cancel();
+        while self.others.join_next().await.is_some() {}
+        if let Ok(server) = Arc::try_unwrap(self.server) {
+            server.close().await;
+        }
+        Ok(())
+    }
+}
+
+/// Opens the store and the registry; nothing listens yet.
+pub async fn open_server(settings: &Settings, authority: &Authority) -> Result<Server> {
+    let config = portolan_apiserver::Config {
+        data: (!settings.ephemeral).then(|| settings.data.clone()),
+        service_cidr: settings.service_cidr,
+        node_port_range: settings.node_ports.0..=settings.node_ports.1,
+        advertise: Some((OUTSIDE, API_PORT).into()),
+        kubelet_client: Some(Arc::new(authority.client_config("kube-apiserver-kubelet-client", "system:masters")?)),
+        ..portolan_apiserver::Config::default()
+    };
+    let patience = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match Server::open(config.clone()).await {
+            Ok(server) => return Ok(server),
+            Err(error) if error.is_locked() && Instant::now() < patience => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot open the store in {}", settings.data.display()));
+            }
+        }
+    }
+}
+
+/// The certificate authority of this network: kept with its data.
+pub fn authority(settings: &Settings) -> Result<Authority> {
+    Authority::load_or_create(&settings.data)
+        .with_context(|| format!("cannot load or create the certificates in {}", settings.data.display()))
+}
+
+/// Starts everything. When it returns the API answers; nodes come up within milliseconds after.
+pub async fn start(
+    server: Server,
+    authority: &Authority,
+    settings: &Settings,
+    fabric: &Fabric,
+    listener: TcpListener,
+    broker: Arc<BrokerClient>,
+) -> Result<Parts> {
+    let mut parts = Parts {
+        server: Arc::new(server),
+        nodes: JoinSet::new(),
+        others: JoinSet::new(),
+        stop_nodes: CancellationToken::new(),
+        stop_others: CancellationToken::new(),
+    };
+    let api = listener.local_addr()?;
+    parts.serve_api(authority, settings, listener)?;
+    write_kubeconfig(authority, settings, api)?;
+    parts.start_controllers(settings, fabric)?;
+    parts.start_dns(settings, fabric, broker.clone())?;
+    for site in &fabric.nodes {
+        parts.start_node(authority, settings, site)?;
+    }
+    parts.start_forwards(settings, fabric, broker);
+    register_dns(parts.admin(), settings).await.context("cannot register the cluster DNS")?;
+    Ok(parts)
+}
+
+impl Parts {
+    /// A client for a component, under the name that the component has in a real cluster.
+    fn component(&self, name: &str) -> Client {
+        self.server.client(name, &["system:authenticated"])
+    }
+
+    /// A client for a controller, which has a service account of its own.
+    fn controller(&self, name: &str) -> Client {
+        self.component(&service_account(name))
+    }
+
+    fn recorder(&self, component: &'static str) -> Recorder {
+        Recorder::new(self.controller(component), component, None, Vocabulary::Full)
+    }
+
+    /// On the host's address and inside the world.
+    fn serve_api(&mut self, authority: &Authority, settings: &Settings, listener: TcpListener) -> Result<()> {
+        let names = [
+            "localhost",
+            "127.0.0.1",
+            "kubernetes",
+            "kubernetes.default",
+            "kubernetes.default.svc",
+            "kubernetes.default.svc.cluster.local",
+        ];
+        let addresses = [settings.listen.ip(), OUTSIDE.into(), settings.api_address()];
+        let names: Vec<String> =
+            names.map(str::to_owned).into_iter().chain(addresses.map(|address| address.to_string())).collect();
+        let tls = Arc::new(authority.server_config(&names).context("cannot make the API's certificate")?);
+        let inside = TcpListener::bind((OUTSIDE, API_PORT)).context("cannot listen inside the world")?;
+        for listener in [listener, inside] {
+            listener.set_nonblocking(true)?;
+            let (server, tls, stop) = (self.server.clone(), tls.clone(), self.stop_others.clone());
+            self.others.spawn(async move {
+                report("the API server", server.serve(listener, tls, stop).await);
+            });
+        }
+        Ok(())
+    }
+
+    fn start_controllers(&mut self, settings: &Settings, fabric: &Fabric) -> Result<()> {
+        let stop = &self.stop_others;
+        let local = Local::new(fabric.edge.clone(), settings.lb_pool).context("cannot make the local load balancer")?;
+        let slices = endpointslice::run(
+            self.controller("endpointslice-controller"),
+            self.recorder("endpoint-slice-controller"),
+            stop.clone(),
+        );
+        let endpoints =
+            endpoints::run(self.controller("endpoint-controller"), self.recorder("endpoint-controller"), stop.clone());
+        let balancers = loadbalancer::run(
+            self.controller(loadbalancer::NAME),
+            self.recorder(loadbalancer::NAME),
+            Arc::new(local),
+            Metrics::default(),
+            stop.clone(),
+        );
+        let server = self.server.clone();
+        let client = move |name: &'static str| server.client(&service_account(name), &["system:authenticated"]);
+        let workloads = workloads::run_all(client, Vocabulary::Full, stop.clone());
+        self.others.spawn(slices);
+        self.others.spawn(endpoints);
+        self.others.spawn(balancers);
+        self.others.spawn(workloads);
+        Ok(())
+    }
+
+    fn start_dns(&mut self, settings: &Settings, fabric: &Fabric, broker: Arc<BrokerClient>) -> Result<()> {
+        let address = SocketAddr::from((EDGE_INSIDE, DNS_PORT));
+        let by_tcp = broker.clone();
+        let mut upstreams = portolan_dns::Upstreams::new(
+            settings.upstreams.clone(),
+            Arc::new(move |upstream| broker.udp_connect(upstream)),
+        );
+        upstreams.connect = Some(Arc::new(move |upstream| by_tcp.tcp_connect(upstream)));
+        let config = portolan_dns::Config {
+            udp: vec![fabric.edge.udp_bind(address)?],
+            tcp: vec![fabric.edge.tcp_listen(address)?],
+            upstreams,
+            reverse: vec![IpNet::V4(settings.service_cidr), IpNet::V4(POD_NETWORK)],
+            ..portolan_dns::Config::new(DOMAIN)
+        };
+        let (client, stop) = (self.controller("coredns"), self.stop_others.clone());
+        self.others.spawn(async move { report("the cluster DNS", portolan_dns::run(client, config, stop).await) });
+        Ok(())
+    }
+
+    /// The proxy and the agent of one node.
+    fn start_node(&mut self, authority: &Authority, settings: &Settings, site: &NodeSite) -> Result<()> {
+        let user = format!("system:node:{}", site.name);
+        let config = portolan_proxy::Config {
+            pod_cidrs: vec![POD_NETWORK],
+            service_cidr: Some(settings.service_cidr),
+            health: Some((site.address, PROXY_HEALTH_PORT).into()),
+            ..portolan_proxy::Config::new(&site.name, site.namespace.clone())
+        };
+        let (client, stop) = (self.component("system:kube-proxy"), self.stop_others.clone());
+        let name = format!("the proxy of {}", site.name);
+        self.others.spawn(async move { report(&name, portolan_proxy::run(client, config, stop).await) });
+
+        let names = [site.name.clone(), site.address.to_string()];
+        let tls = authority.kubelet_server_config(&names).context("cannot make the agent's certificate")?;
+        let config = portolan_node::Config {
+            name: site.name.clone(),
+            address: site.address.into(),
+            pod_cidr: site.pod_cidr,
+            namespace: site.namespace.clone(),
+            dns: settings.dns_address().into(),
+            domain: DOMAIN.to_owned(),
+            images: images(settings)?,
+            root: settings.data.join("nodes").join(&site.name),
+            kubelet_tls: Some(Arc::new(tls)),
+            stop_deadline: POD_DEADLINE,
+        };
+        let client = self.component(&user);
+        let recorder = Recorder::new(client.clone(), "kubelet", Some(site.name.clone()), Vocabulary::Full);
+        let stop = self.stop_nodes.clone();
+        let name = format!("the agent of {}", site.name);
+        self.nodes.spawn(async move { report(&name, portolan_node::run(client, recorder, config, stop).await) });
+        Ok(())
+    }
+
+    fn start_forwards(&mut self, settings: &Settings, fabric: &Fabric, broker: Arc<BrokerClient>) {
+        // `up` always has a node: the option's range begins at one.
+        let Some(node) = fabric.nodes.first() else { return };
+        let list = settings.data.join("forwards");
+        let (client, stop) = (self.component("portolan-forwards"), self.stop_others.clone());
+        self.others.spawn(forward::run(client, broker, IpAddr::V4(node.address), list, stop));
+    }
+}
+
+fn service_account(name: &str) -> String {
+    format!("system:serviceaccount:{SYSTEM}:{name}")
+}
+
+fn report<E: std::error::Error + Send + Sync + 'static>(part: &str, result: Result<(), E>) {
+    match result {
+        Ok(()) => info!(part, "stopped"),
+        Err(error) => error!(part, error = %format!("{:#}", anyhow::Error::new(error)), "ended with an error"),
+    }
+}
+
+/// The built-in images are this very program; the others are the user's.
+fn images(settings: &Settings) -> Result<std::collections::BTreeMap<String, portolan_node::Program>> {
+    let this = std::env::current_exe().context("cannot find this program's own file")?;
+    let built_in = [("portolan/echo", "echo"), ("portolan/probe", "probe")].map(|(name, command)| {
+        (name.to_owned(), portolan_node::Program { path: this.clone(), arguments: vec![command.to_owned()] })
+    });
+    let given = settings
+        .images
+        .iter()
+        .map(|(name, path)| (name.clone(), portolan_node::Program { path: path.clone(), arguments: Vec::new() }));
+    Ok(built_in.into_iter().chain(given).collect())
+}
+
+fn write_kubeconfig(authority: &Authority, settings: &Settings, api: SocketAddr) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = &settings.kubeconfig;
+    let text = authority.kubeconfig(&format!("https://{api}"), "admin", "system:masters")?;
+    // Written beside and renamed: a reader never sees half a file, and an old file's wider mode does not stay.
+    let partial = path.with_extension(format!("{}.tmp", std::process::id()));
+    let write = || -> std::io::Result<()> {
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
+        std::io::Write::write_all(&mut file, text.as_bytes())?;
+        std::fs::rename(&partial, path)
+    };
+    write().with_context(|| format!("cannot write the kubeconfig {}", path.display()))
+}
+
+/// The Service kube-dns and where it leads. Made once; a restart finds both in the store.
+async fn register_dns(admin: Client, settings: &Settings) -> Result<()> {
+    let service: Service = serde_json::from_value(json!({
+        "metadata": {
+            "name": "kube-dns",
+            "labels": {"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS", "kubernetes.io/cluster-service": "true"},
+        },
+        "spec": {
+            "clusterIP": settings.dns_address(),
+            "ports": [
+                {"name": "dns", "port": DNS_PORT, "protocol": "UDP"},
+                {"name": "dns-tcp", "port": DNS_PORT, "protocol": "TCP"},
+            ],
+        },
+    }))?;
+    let slice: EndpointSlice = serde_json::from_value(json!({
+        "metadata": {
+            "name": "kube-dns",
+            "labels": {"kubernetes.io/service-name": "kube-dns", "endpointslice.kubernetes.io/managed-by": "portolan"},
+        },
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [EDGE_INSIDE], "conditions": {"ready": true, "serving": true, "terminating": false}}],
+        "ports": [
+            {"name": "dns", "port": DNS_PORT, "protocol": "UDP"},
+            {"name": "dns-tcp", "port": DNS_PORT, "protocol": "TCP"},
+        ],
+    }))?;
+    create_once(&Api::namespaced(admin.clone(), SYSTEM), &service).await?;
+    create_once(&Api::namespaced(admin, SYSTEM), &slice).await
+}
+
+async fn create_once<K>(api: &Api<K>, object: &K) -> Result<()>
+where
+    K: kube::Resource + Clone + serde::Serialize + serde::de::DeserializeOwned + std::fmt::Debug,
+{
+    match api.create(&PostParams::default(), object).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

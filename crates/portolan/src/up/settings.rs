@@ -1,0 +1,269 @@
+//! The options of `up`, as typed and as settled: every default decided, every contradiction refused.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    ops::RangeInclusive,
+    path::PathBuf,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+/// Most nodes of one network: their addresses are 172.30.0.11 and up, their pods 10.244.1.0/24 and up.
+const MAX_NODES: u8 = 200;
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// The networks that the world itself uses; pools that users choose must not overlap them.
+pub const NODE_NETWORK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(172, 30, 0, 0), 24);
+/// All pods.
+pub const POD_NETWORK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 244, 0, 0), 16);
+/// Where clients from outside live.
+pub const OUTSIDE_NETWORK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 51, 100, 0), 24);
+
+/// Runs a whole Service network on this machine, without root and without touching the host's network.
+///
+/// Prints where the API is and where the kubeconfig lies, then stays until Ctrl-C. Node ports and load balancers are
+/// forwarded to loopback ports, which are printed as they come up.
+///
+/// Examples:
+///   portolan up --ephemeral
+///   export KUBECONFIG=~/.local/state/portolan/kubeconfig; kubectl get nodes
+///   portolan up --nodes 3 --image mydb=/usr/local/bin/mydb
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct Options {
+    /// How many nodes.
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_NODES)))]
+    nodes: u8,
+    /// Where objects, certificates and logs are kept [default: $XDG_STATE_HOME/portolan or ~/.local/state/portolan].
+    #[arg(long, value_name = "DIR", conflicts_with = "ephemeral")]
+    data: Option<PathBuf>,
+    /// Keep nothing: memory only, and a temporary directory for logs that is removed at the end.
+    #[arg(long)]
+    ephemeral: bool,
+    /// Where the API listens on the host; port 0 takes any free one.
+    #[arg(long, default_value = "127.0.0.1:6443", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Addresses for Services of type LoadBalancer.
+    #[arg(long, default_value = "203.0.113.0/24", value_name = "CIDR")]
+    lb_pool: Ipv4Net,
+    /// Addresses for Services.
+    #[arg(long, default_value = "10.96.0.0/16", value_name = "CIDR")]
+    service_cidr: Ipv4Net,
+    /// Ports for Services of type NodePort and LoadBalancer.
+    #[arg(long, default_value = "30000-32767", value_name = "FROM-TO", value_parser = parse_range)]
+    node_port_range: RangeInclusive<u16>,
+    /// A program that pods may name as their image; may be given several times.
+    #[arg(long = "image", value_name = "NAME=PATH", value_parser = parse_image)]
+    images: Vec<(String, PathBuf)>,
+    /// Where to write the kubeconfig [default: kubeconfig in the data directory].
+    #[arg(long, value_name = "FILE")]
+    kubeconfig_out: Option<PathBuf>,
+}
+
+/// What a network is run with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Settings {
+    /// How many nodes.
+    pub nodes: u8,
+    /// Objects (unless ephemeral), certificates, logs.
+    pub data: PathBuf,
+    /// Objects live in memory, and `data` is removed at the end.
+    pub ephemeral: bool,
+    /// The API's address on the host.
+    pub listen: SocketAddr,
+    /// The load balancers' addresses.
+    pub lb_pool: Ipv4Net,
+    /// The Services' addresses.
+    pub service_cidr: Ipv4Net,
+    /// The node ports, both ends included.
+    pub node_ports: (u16, u16),
+    /// Programs that pods may name as their image.
+    pub images: BTreeMap<String, PathBuf>,
+    /// Where the kubeconfig goes.
+    pub kubeconfig: PathBuf,
+    /// The host's resolvers: what pods ask for beyond the cluster goes there.
+    pub upstreams: Vec<SocketAddr>,
+}
+
+impl Options {
+    /// Decides every default and refuses what cannot work.
+    pub fn settle(self) -> Result<Settings> {
+        self.check_pools()?;
+        let data = if self.ephemeral { temporary()? } else { self.data.map_or_else(default_data, Ok)? };
+        std::fs::create_dir_all(&data).with_context(|| {
+            format!("cannot create the data directory {}; choose another with --data", data.display())
+        })?;
+        let data = data.canonicalize().with_context(|| format!("cannot resolve {}", data.display()))?;
+        let kubeconfig = match self.kubeconfig_out {
+            Some(path) => std::path::absolute(path)?,
+            None => data.join("kubeconfig"),
+        };
+        let images = self
+            .images
+            .into_iter()
+            .map(|(name, path)| {
+                let path = path
+                    .canonicalize()
+                    .with_context(|| format!("--image {name}={}: no such program", path.display()))?;
+                Ok((name, path))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Settings {
+            nodes: self.nodes,
+            data,
+            ephemeral: self.ephemeral,
+            listen: self.listen,
+            lb_pool: self.lb_pool,
+            service_cidr: self.service_cidr,
+            node_ports: (*self.node_port_range.start(), *self.node_port_range.end()),
+            images,
+            kubeconfig,
+            upstreams: resolvers(&std::fs::read_to_string(RESOLV_CONF).unwrap_or_default()),
+        })
+    }
+
+    fn check_pools(&self) -> Result<()> {
+        let pools = [
+            ("--lb-pool", self.lb_pool),
+            ("--service-cidr", self.service_cidr),
+            ("the nodes' network", NODE_NETWORK),
+            ("the pods' network", POD_NETWORK),
+            ("the outside network", OUTSIDE_NETWORK),
+        ];
+        for (index, (name, pool)) in pools.iter().enumerate() {
+            for (other_name, other) in &pools[index + 1..] {
+                if pool.contains(other) || other.contains(pool) {
+                    bail!("{name} {pool} overlaps {other_name} {other}: choose another range");
+                }
+            }
+        }
+        if self.service_cidr.prefix_len() > 27 {
+            bail!(
+                "--service-cidr {} is too small: the cluster DNS needs its tenth address; use a /27 or wider",
+                self.service_cidr
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Settings {
+    /// Settings for a network that leaves nothing behind, on any free port.
+    pub fn throwaway() -> Result<Self> {
+        let data = temporary()?;
+        Ok(Self {
+            nodes: 2,
+            kubeconfig: data.join("kubeconfig"),
+            data,
+            ephemeral: true,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            lb_pool: Ipv4Net::new_assert(Ipv4Addr::new(203, 0, 113, 0), 24),
+            service_cidr: Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 16),
+            node_ports: (30000, 32767),
+            images: BTreeMap::new(),
+            upstreams: Vec::new(),
+        })
+    }
+
+    /// The cluster DNS: tenth address of the Services, as kubeadm chooses it.
+    pub fn dns_address(&self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.service_cidr.network()) + 10)
+    }
+
+    /// The `kubernetes` Service: first address of the Services.
+    pub fn api_address(&self) -> IpAddr {
+        Ipv4Addr::from(u32::from(self.service_cidr.network()) + 1).into()
+    }
+}
+
+/// The nameservers of a resolv.conf, at most the three that resolvers use.
+fn resolvers(text: &str) -> Vec<SocketAddr> {
+    text.lines()
+        .filter_map(|line| line.trim().strip_prefix("nameserver")?.trim().parse::<IpAddr>().ok())
+        .take(3)
+        .map(|address| SocketAddr::new(address, 53))
+        .collect()
+}
+
+fn default_data() -> Result<PathBuf> {
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state"));
+    let base = state.or_else(home).context("neither HOME nor XDG_STATE_HOME is set: say --data DIR or --ephemeral")?;
+    Ok(base.join("portolan"))
+}
+
+fn temporary() -> Result<PathBuf> {
+    use std::os::unix::fs::DirBuilderExt;
+    let name = format!("portolan-{}-{:x}", std::process::id(), jiff::Timestamp::now().as_nanosecond());
+    let path = std::env::temp_dir().join(name);
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&path)
+        .with_context(|| format!("cannot create the temporary directory {}; set TMPDIR", path.display()))?;
+    Ok(path)
+}
+
+fn parse_range(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let (from, to) = text.split_once('-').ok_or("write it as FROM-TO, such as 30000-32767")?;
+    let port = |text: &str| text.trim().parse::<u16>().map_err(|_| format!("{text:?} is not a port (1 to 65535)"));
+    let (from, to) = (port(from)?, port(to)?);
+    if from == 0 || from > to {
+        return Err(format!("{from}-{to} is no range of ports"));
+    }
+    Ok(from..=to)
+}
+
+fn parse_image(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.to_owned(), path.into())),
+        _ => Err("write it as NAME=PATH, such as mydb=/usr/local/bin/mydb".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn options(pool: &str, services: &str) -> Options {
+        Options {
+            nodes: 2,
+            data: None,
+            ephemeral: true,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            lb_pool: pool.parse().unwrap(),
+            service_cidr: services.parse().unwrap(),
+            node_port_range: 30000..=32767,
+            images: Vec::new(),
+            kubeconfig_out: None,
+        }
+    }
+
+    #[test]
+    fn overlapping_pools_are_refused_by_name() {
+        assert!(options("203.0.113.0/24", "10.96.0.0/16").check_pools().is_ok());
+        let error = options("203.0.113.0/24", "10.240.0.0/12").check_pools().unwrap_err().to_string();
+        assert!(error.contains("--service-cidr") && error.contains("the pods' network"), "{error}");
+        assert!(options("198.51.100.0/25", "10.96.0.0/16").check_pools().is_err());
+        assert!(options("203.0.113.0/24", "10.96.0.0/28").check_pools().is_err());
+    }
+
+    #[test]
+    fn resolvers_are_read_as_a_resolver_reads_them() {
+        let text = "# comment\nsearch example\nnameserver 127.0.0.53\nnameserver fe80::1%eth0\n nameserver ::1\n";
+        assert_eq!(resolvers(text), ["127.0.0.53:53".parse().unwrap(), "[::1]:53".parse().unwrap()]);
+    }
+
+    #[test]
+    fn ranges_and_images_are_parsed_or_explained() {
+        assert_eq!(parse_range("30000-32767"), Ok(30000..=32767));
+        for bad in ["", "1", "5-4", "0-9", "1-70000", "a-b"] {
+            assert!(parse_range(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(parse_image("a=/b=c").unwrap(), ("a".to_owned(), "/b=c".into()));
+        assert!(parse_image("a").is_err() && parse_image("=b").is_err());
+    }
+}
