@@ -179,7 +179,7 @@ impl Requirement {
 }
 
 impl fmt::Display for Selector {
-    /// The text form, accepted by [`parse`].
+    /// The text form, accepted by [`parse()`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, requirement) in self.requirements.iter().enumerate() {
             if position > 0 {
