@@ -1,1 +1,152 @@
 //! The embedded Kubernetes API server.
+//!
+//! A request goes down three layers and knows nothing of the one below the next:
+//! - `http` parses its head into a typed operation, a pure function, and renders what comes back;
+//! - `registry` does the operation, once for all resources, with the rules of each kind from `portolan-kinds`;
+//! - `store` holds every object in memory as encoded bytes, commits in groups, and feeds watchers from one ring.
+//!
+//! [`Server::open`] loads the store and makes what every cluster has from the start; [`Server::client`] gives a
+//! [`kube::Client`] in process, without a socket; [`Server::serve`] listens with TLS.
+
+mod auth;
+mod bootstrap;
+mod client;
+mod discovery;
+mod http;
+mod kubelet;
+pub mod pki;
+mod registry;
+mod status;
+mod store;
+
+use std::{io, net::SocketAddr, ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
+
+use ipnet::Ipv4Net;
+use portolan_kinds::allocate::Allocators;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use self::{auth::Identity, http::BODY_LIMIT, http::VERSION, store::Retention};
+use self::{
+    http::Api,
+    registry::Registry,
+    store::{Selection, Store},
+};
+
+/// How often history that is too old is dropped from storages that nobody writes to.
+const TRIM_EVERY: Duration = Duration::from_secs(60);
+
+/// How a server is set up.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Directory of the store's file; without one everything is gone with the process.
+    pub data: Option<PathBuf>,
+    /// Where ClusterIPs come from.
+    pub service_cidr: Ipv4Net,
+    /// Where node ports come from.
+    pub node_port_range: RangeInclusive<u16>,
+    /// Where the Service default/kubernetes leads; without it that Service has no endpoints.
+    pub advertise: Option<SocketAddr>,
+    /// How long an Event lives after its last write.
+    pub event_ttl: Duration,
+    /// TLS towards node agents, for the logs of pods.
+    pub kubelet_client: Option<Arc<rustls::ClientConfig>>,
+    /// How much history watches can resume from.
+    pub retention: Retention,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: None,
+            service_cidr: Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 96, 0, 0), 16),
+            node_port_range: 30_000..=32_767,
+            advertise: None,
+            event_ttl: Duration::from_secs(3600),
+            kubelet_client: None,
+            retention: Retention::default(),
+        }
+    }
+}
+
+/// Why a server cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The store's file is not usable.
+    #[error("cannot open the store")]
+    Store(#[from] store::OpenError),
+    /// An object that every cluster has cannot be made; the text names it.
+    #[error("cannot make the cluster's own objects: {0}; was the data directory made with another --service-cidr?")]
+    Bootstrap(String),
+}
+
+impl OpenError {
+    /// Whether another process has the store open: it may be about to end.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Store(store::OpenError::File { source: redb::Error::DatabaseAlreadyOpen, .. }))
+    }
+}
+
+/// The API server.
+pub struct Server {
+    api: Arc<Api>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Server {
+    /// Opens the store and makes what every cluster has from the start.
+    pub async fn open(config: Config) -> Result<Self, OpenError> {
+        let options = store::Options { data: config.data.clone(), retention: config.retention };
+        let open = move || Store::open(options, &registry::storages(), registry::index());
+        let store = tokio::task::spawn_blocking(open)
+            .await
+            .map_err(|error| OpenError::Bootstrap(format!("loading the store was interrupted: {error}")))??;
+        let mut allocators = Allocators::new(config.service_cidr, config.node_port_range.clone());
+        let services = store.list("services", &Selection::ALL, None);
+        for service in services.into_iter().flat_map(|page| page.objects) {
+            allocators.observe(&service.value());
+        }
+        let stop = CancellationToken::new();
+        let registry = Arc::new(Registry::new(store.clone(), allocators, config.kubelet_client, stop.clone()));
+        bootstrap::bootstrap(&registry, config.service_cidr, config.advertise)
+            .await
+            .map_err(|error| OpenError::Bootstrap(error.message))?;
+        let tasks = TaskTracker::new();
+        tasks.spawn(registry::expire_events(registry.clone(), config.event_ttl));
+        tasks.spawn(trim(store, stop.clone()));
+        tasks.close();
+        Ok(Self { api: Arc::new(Api::new(registry)), stop, tasks })
+    }
+
+    /// A client in this process with an identity of its own.
+    pub fn client(&self, user: &str, groups: &[&str]) -> kube::Client {
+        client::client(self.api.clone(), Identity::new(user, groups))
+    }
+
+    /// Serves on a listener until `stop`.
+    pub async fn serve(
+        &self,
+        listener: std::net::TcpListener,
+        tls: Arc<rustls::ServerConfig>,
+        stop: CancellationToken,
+    ) -> io::Result<()> {
+        http::serve::serve(self.api.clone(), listener, tls, stop).await
+    }
+
+    /// Ends all watches, waits for the writes in flight and closes the file.
+    pub async fn close(self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+        self.api.registry().store().close().await;
+    }
+}
+
+async fn trim(store: Store, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(TRIM_EVERY) => store.trim(),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Create.
+
+use std::sync::Arc;
+
+use portolan_kinds::Resource;
+use serde_json::Value;
+
+use super::{Refused, Registry, canonical, meta, services};
+use crate::{
+    status::ApiError,
+    store::{Expect, Key, Object, Step, Write},
+};
+
+/// How many generated names are tried before the collision is reported.
+const NAMES: usize = 8;
+
+impl Registry {
+    /// Stores a decoded object. Also the way in for what the server itself makes at start.
+    pub(crate) async fn create(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        mut object: Value,
+        dry_run: bool,
+    ) -> Result<Arc<Object>, ApiError> {
+        resource.default(&mut object);
+        meta::begin_create(resource, namespace, &mut object)?;
+        resource.prepare_create(&mut object);
+        let base = meta::text(&object, "generateName").to_owned();
+        let generated = meta::text(&object, "name").is_empty();
+        if generated && base.is_empty() {
+            return Err(meta::nameless(resource));
+        }
+        for attempt in 1.. {
+            let mut object = object.clone();
+            if generated {
+                meta::metadata(&mut object).insert("name".to_owned(), meta::generate_name(&base).into());
+            }
+            match self.create_named(resource, namespace, object, dry_run).await {
+                Err(error) if error.reason == "AlreadyExists" && generated && attempt < NAMES => {}
+                result => return result,
+            }
+        }
+        unreachable!("the loop above returns")
+    }
+
+    async fn create_named(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        mut object: Value,
+        dry_run: bool,
+    ) -> Result<Arc<Object>, ApiError> {
+        let name = meta::text(&object, "name").to_owned();
+        let errors = resource.validate_create(&object);
+        if !errors.is_empty() {
+            return Err(ApiError::invalid(resource, &name, &errors));
+        }
+        let storage = resource.storage.as_str();
+        let key = Key::new(namespace, name.as_str());
+        self.check_namespace(resource, &key)?;
+        if self.store.get(storage, &key).is_some() {
+            return Err(ApiError::already_exists(resource, &name));
+        }
+        let reservation =
+            if services::is_service(resource) { Some(self.reserve(resource, &name, &mut object, None)?) } else { None };
+        resource.from_view(&mut object);
+        if dry_run {
+            self.give_back(reservation);
+            return Ok(Arc::new(self.store.preview(storage, key, object)));
+        }
+        let mut steps = vec![Step { storage, key: key.clone(), expect: Expect::Absent, write: Write::Put(object) }];
+        if resource.namespaced {
+            steps.push(Step {
+                storage: "namespaces",
+                key: Key::new("", namespace),
+                expect: Expect::Live,
+                write: Write::Check,
+            });
+        }
+        steps.extend(self.address_steps(reservation.as_ref(), &key));
+        match self.commit(resource, steps).await {
+            Ok(created) => {
+                self.settle(reservation);
+                Ok(created)
+            }
+            Err(refused) => {
+                self.give_back(reservation);
+                Err(match refused {
+                    Refused::Error(error) => error,
+                    Refused::Lost { step: 0, .. } => ApiError::already_exists(resource, &name),
+                    Refused::Lost { current: None, .. } => ApiError::namespace_not_found(namespace),
+                    Refused::Lost { .. } => ApiError::namespace_terminating(resource, &name, namespace),
+                })
+            }
+        }
+    }
+
+    /// Refuses early what the commit would refuse: also for dry runs, and before anything is allocated.
+    fn check_namespace(&self, resource: &Resource, key: &Key) -> Result<(), ApiError> {
+        if !resource.namespaced {
+            return Ok(());
+        }
+        match self.store.get("namespaces", &Key::new("", key.namespace.as_str())) {
+            None => Err(ApiError::namespace_not_found(&key.namespace)),
+            Some(namespace) if namespace.deleting => {
+                Err(ApiError::namespace_terminating(resource, &key.name, &key.namespace))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Stores an object that the server makes at start, unless it exists.
+    pub(crate) async fn ensure(&self, resource: &'static Resource, object: Value) -> Result<(), ApiError> {
+        let namespace = object["metadata"]["namespace"].as_str().unwrap_or("").to_owned();
+        match self.create(canonical(resource), &namespace, object, false).await {
+            Err(error) if error.reason == "AlreadyExists" => Ok(()),
+            result => result.map(|_| ()),
+        }
+    }
+}
