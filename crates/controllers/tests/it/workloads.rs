@@ -1,0 +1,211 @@
+//! Workload controllers against the real API server.
+#![allow(clippy::unwrap_used)]
+
+use k8s_openapi::api::{
+    apps::v1::{Deployment, ReplicaSet},
+    core::v1::{Namespace, Pod, ServiceAccount},
+};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+};
+use portolan_controllers::workloads;
+use portolan_events::Vocabulary;
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, eventually};
+
+async fn start(nodes: usize) -> Cluster {
+    let mut cluster = Cluster::start().await;
+    for number in 1..=nodes {
+        cluster.add_node(&format!("node-{number}"), &format!("172.30.0.{}", 10 + number)).await;
+    }
+    let parts = workloads::run_all(cluster.controller(), Vocabulary::Full, cluster.stop.clone());
+    cluster.spawn(parts);
+    cluster.run_toy_kubelet();
+    cluster
+}
+
+fn deployment(replicas: i32, image: &str) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"namespace": "default", "name": "web"},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {
+                "metadata": {"labels": {"app": "web"}},
+                "spec": {"containers": [{"name": "main", "image": image}]},
+            },
+        },
+    })
+}
+
+/// The rollout is over, as `kubectl rollout status` judges it.
+async fn rolled_out(cluster: &Cluster, replicas: i32) -> Deployment {
+    let api = Api::<Deployment>::namespaced(cluster.admin(), "default");
+    eventually(&format!("{replicas} replicas available"), async || {
+        let found = api.get("web").await.unwrap();
+        let status = found.status.clone().unwrap_or_default();
+        let is = |count: Option<i32>| count.unwrap_or(0) == replicas;
+        let observed = status.observed_generation == found.metadata.generation;
+        let all = is(status.replicas) && is(status.updated_replicas) && is(status.available_replicas);
+        (observed && all).then_some(found)
+    })
+    .await
+}
+
+async fn pods(cluster: &Cluster) -> Vec<Pod> {
+    let api = Api::<Pod>::namespaced(cluster.admin(), "default");
+    api.list(&ListParams::default().labels("app=web")).await.unwrap().items
+}
+
+async fn patch(cluster: &Cluster, patch: Value) {
+    let api = Api::<Deployment>::namespaced(cluster.admin(), "default");
+    api.patch("web", &PatchParams::default(), &Patch::Strategic(patch)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_spreads_scales_and_rolls() {
+    let cluster = start(2).await;
+    cluster.create::<Deployment>(deployment(4, "a")).await;
+    let first = rolled_out(&cluster, 4).await;
+    assert_eq!(first.annotations()["deployment.kubernetes.io/revision"], "1");
+    for node in ["node-1", "node-2"] {
+        let there = pods(&cluster)
+            .await
+            .iter()
+            .filter(|pod| pod.spec.as_ref().unwrap().node_name.as_deref() == Some(node))
+            .count();
+        assert_eq!(there, 2, "{node}");
+    }
+
+    patch(&cluster, json!({"spec": {"replicas": 30}})).await;
+    rolled_out(&cluster, 30).await;
+    assert_eq!(pods(&cluster).await.len(), 30);
+    let sets = Api::<ReplicaSet>::namespaced(cluster.admin(), "default");
+    let set = sets.list(&ListParams::default()).await.unwrap().items.remove(0);
+    eventually("one event per created pod at most", async || {
+        let created = cluster.reasons("default", &set.name_any()).await;
+        // The recorder's spam filter lets a burst of 25 through.
+        let created = created.iter().filter(|reason| *reason == "SuccessfulCreate").count();
+        (10..=30).contains(&created).then_some(())
+    })
+    .await;
+    patch(&cluster, json!({"spec": {"replicas": 3}})).await;
+    rolled_out(&cluster, 3).await;
+    eventually("stopped pods to be gone", async || (pods(&cluster).await.len() == 3).then_some(())).await;
+
+    patch(&cluster, json!({"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "b"}]}}}})).await;
+    let second = rolled_out(&cluster, 3).await;
+    assert_eq!(second.annotations()["deployment.kubernetes.io/revision"], "2");
+    eventually("only the new image", async || {
+        let images: Vec<_> =
+            pods(&cluster).await.iter().map(|pod| pod.spec.as_ref().unwrap().containers[0].image.clone()).collect();
+        (images.len() == 3 && images.iter().all(|image| image.as_deref() == Some("b"))).then_some(())
+    })
+    .await;
+    let conditions = second.status.unwrap().conditions.unwrap();
+    let progressing = conditions.iter().find(|condition| condition.type_ == "Progressing").unwrap();
+    assert_eq!(progressing.reason.as_deref(), Some("NewReplicaSetAvailable"));
+    let events = cluster.events("default", "web").await;
+    assert!(events.iter().all(|(reason, _)| reason == "ScalingReplicaSet"), "{events:?}");
+    assert!(events[0].1.starts_with("Scaled up replica set web-"), "{events:?}");
+    assert!(events[0].1.ends_with(" from 0 to 4"), "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_makes_each_pod_once() {
+    let cluster = start(3).await;
+    cluster.create::<Deployment>(deployment(100, "a")).await;
+    rolled_out(&cluster, 100).await;
+    // Nobody was made too many and stopped again.
+    let all = pods(&cluster).await;
+    assert_eq!(all.len(), 100);
+    assert!(all.iter().all(|pod| pod.metadata.deletion_timestamp.is_none()));
+    let on =
+        |node: &str| all.iter().filter(|pod| pod.spec.as_ref().unwrap().node_name.as_deref() == Some(node)).count();
+    let counts = ["node-1", "node-2", "node-3"].map(on);
+    assert!(counts.iter().all(|count| (33..=34).contains(count)), "{counts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dependents_follow_their_owner_in_each_of_the_three_ways() {
+    let cluster = start(1).await;
+    let deployments = Api::<Deployment>::namespaced(cluster.admin(), "default");
+    let sets = Api::<ReplicaSet>::namespaced(cluster.admin(), "default");
+    for parameters in [DeleteParams::background(), DeleteParams::foreground()] {
+        cluster.create::<Deployment>(deployment(2, "a")).await;
+        rolled_out(&cluster, 2).await;
+        deployments.delete("web", &parameters).await.unwrap();
+        eventually(&format!("everything gone: {parameters:?}"), async || {
+            let left = pods(&cluster).await.len() + sets.list(&ListParams::default()).await.unwrap().items.len();
+            (left == 0 && deployments.get_opt("web").await.unwrap().is_none()).then_some(())
+        })
+        .await;
+    }
+    cluster.create::<Deployment>(deployment(2, "a")).await;
+    rolled_out(&cluster, 2).await;
+    deployments.delete("web", &DeleteParams::orphan()).await.unwrap();
+    eventually("the owner gone", async || deployments.get_opt("web").await.unwrap().is_none().then_some(())).await;
+    let set = sets.list(&ListParams::default()).await.unwrap().items.remove(0);
+    assert!(set.owner_references().is_empty());
+    assert_eq!(pods(&cluster).await.len(), 2);
+    // A new owner with the same selector takes the orphan over instead of making another set.
+    cluster.create::<Deployment>(deployment(2, "a")).await;
+    rolled_out(&cluster, 2).await;
+    assert_eq!(sets.get(&set.name_any()).await.unwrap().owner_references().len(), 1);
+    assert_eq!(pods(&cluster).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn namespaces_get_an_account_and_end_empty() {
+    let cluster = start(1).await;
+    let namespaces = Api::<Namespace>::all(cluster.admin());
+    let mut shop = Namespace::default();
+    shop.metadata.name = Some("shop".into());
+    namespaces.create(&PostParams::default(), &shop).await.unwrap();
+    let accounts = Api::<ServiceAccount>::namespaced(cluster.admin(), "shop");
+    eventually("the default account", async || accounts.get_opt("default").await.unwrap()).await;
+    accounts.delete("default", &DeleteParams::default()).await.unwrap();
+    eventually("the default account again", async || accounts.get_opt("default").await.unwrap()).await;
+
+    let mut web = deployment(2, "a");
+    web["metadata"]["namespace"] = json!("shop");
+    cluster.create::<Deployment>(web).await;
+    let pods = Api::<Pod>::namespaced(cluster.admin(), "shop");
+    eventually("pods", async || (pods.list(&ListParams::default()).await.unwrap().items.len() == 2).then_some(()))
+        .await;
+    namespaces.delete("shop", &DeleteParams::default()).await.unwrap();
+    eventually("the namespace gone", async || namespaces.get_opt("shop").await.unwrap().is_none().then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pod_without_room_says_why_and_goes_when_there_is() {
+    let cluster = start(1).await;
+    let pod = |name: &str| {
+        json!({"metadata": {"name": name}, "spec": {"containers": [
+            {"name": "main", "image": "a", "ports": [{"containerPort": 80, "hostPort": 80}]},
+        ]}})
+    };
+    cluster.create::<Pod>(pod("first")).await;
+    let pods = Api::<Pod>::namespaced(cluster.admin(), "default");
+    let node = async |name: &str| pods.get(name).await.unwrap().spec.unwrap().node_name;
+    eventually("the first on its node", async || node("first").await).await;
+    cluster.create::<Pod>(pod("second")).await;
+    let message = "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.";
+    eventually("the reason", async || {
+        let events = cluster.events("default", "second").await;
+        (events == [("FailedScheduling".to_string(), message.to_string())]).then_some(())
+    })
+    .await;
+    let conditions = eventually("the condition", async || pods.get("second").await.unwrap().status?.conditions).await;
+    assert_eq!(conditions[0].message.as_deref(), Some(message));
+    pods.delete("first", &DeleteParams::default()).await.unwrap();
+    eventually("the second on its node", async || node("second").await).await;
+    eventually("the event", async || {
+        let events = cluster.events("default", "second").await;
+        (events.last()?.1 == "Successfully assigned default/second to node-1").then_some(())
+    })
+    .await;
+}
