@@ -39,13 +39,12 @@ const IP_ALLOCATED: Entry = Entry {
     ),
     impact: Impact { harm: Harm::None, who: text("Nobody.", "无人受影响。") },
     chain: Chain {
-        before: text(
-            "In Portolan EnsuringLoadBalancer, then CreatingLoadBalancer.",
-            "在 Portolan 中，前面是 EnsuringLoadBalancer 和 CreatingLoadBalancer。",
-        ),
+        before: text("EnsuringLoadBalancer, in Portolan.", "在 Portolan 中，前面是 EnsuringLoadBalancer。"),
         after: text(
-            "CreatedLoadBalancer, then EnsuredLoadBalancer, and the address in the status.",
-            "随后是 CreatedLoadBalancer、EnsuredLoadBalancer，地址写入 status。",
+            "CreatingLoadBalancer, CreatedLoadBalancer and EnsuredLoadBalancer, then the address \
+             in the status.",
+            "随后是 CreatingLoadBalancer、CreatedLoadBalancer、EnsuredLoadBalancer，地址写入 \
+             status。",
         ),
     },
     checks: &[

@@ -24,9 +24,10 @@ const CREATE_FAILED: Entry = Entry {
         emits: true,
         when: text(
             "When the first Endpoints object of a Service could not be written, for each failed \
-             try. A namespace that is going away is no reason: then nothing is said.",
-            "Service 的第一个 Endpoints 对象写入失败时，每次失败发一条。如果是因为命名空间正在终\
-             止，则不发。",
+             try; on the Service, where describe shows it. A namespace that is going away is no \
+             reason: then nothing is said.",
+            "Service 的第一个 Endpoints 对象写入失败时，每次失败发一条，挂在 Service 上，\
+             describe 可以看到。如果是因为命名空间正在终止，则不发。",
         ),
     },
     emitter: "endpoint-controller",
@@ -167,10 +168,11 @@ const UPDATE_FAILED: Entry = Entry {
     portolan: Portolan {
         emits: true,
         when: text(
-            "When a changed Endpoints object could not be written, for each failed try; also on \
-             a mere conflict, which the next try resolves.",
+            "When a changed Endpoints object could not be written, for each failed try, also \
+             after a mere conflict, which the next try resolves. It is on the Service, where \
+             describe shows it.",
             "Endpoints 对象的变更写入失败时，每次失败发一条；单纯的冲突也会发，下一次重试即可化\
-             解。",
+             解。事件挂在 Service 上，describe 可以看到。",
         ),
     },
     emitter: "endpoint-controller",
@@ -295,8 +297,10 @@ const DELETE_FAILED: Entry = Entry {
         emits: true,
         when: text(
             "When the Endpoints of a Service that is gone could not be removed, for any error \
-             except that they are gone already.",
-            "Service 已经不在，而它的 Endpoints 删除失败时；对象本就不存在的情况除外。",
+             except that they are gone already. It is on the Endpoints, for the Service no \
+             longer exists.",
+            "Service 已经不在，而它的 Endpoints 删除失败时；对象本就不存在的情况除外。Service 既\
+             已不在，事件便挂在 Endpoints 上。",
         ),
     },
     emitter: "endpoint-controller",

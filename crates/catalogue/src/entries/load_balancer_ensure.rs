@@ -275,11 +275,11 @@ const CREATING: Entry = Entry {
     portolan: Portolan {
         emits: true,
         when: text(
-            "Only when the provider says that no balancer exists for the Service yet, right \
-             before it is asked to make one. A mere change or a retry after success does not \
-             bring it.",
-            "只有当提供方表示该 Service 还没有负载均衡器、即将请求新建时才发出。单纯的变更，或者\
-             已经建好之后的再次同步，都不会发出。",
+            "Only when the provider really makes a balancer: the Service has none yet, or it has \
+             to move to another address. A mere change or a retry after success does not bring \
+             it.",
+            "只有提供方真的新建负载均衡器时才发出：该 Service 还没有，或者必须换到另一个地址。单\
+             纯的变更，或者已经建好之后的再次同步，都不会发出。",
         ),
     },
     emitter: "service-controller",
@@ -314,12 +314,10 @@ const CREATING: Entry = Entry {
         ),
     },
     chain: Chain {
-        before: text("EnsuringLoadBalancer.", "EnsuringLoadBalancer。"),
+        before: text("EnsuringLoadBalancer, IPAllocated.", "EnsuringLoadBalancer、IPAllocated。"),
         after: text(
-            "CreatedLoadBalancer, then EnsuredLoadBalancer; on failure SyncLoadBalancerFailed, \
-             or IPNotAllocated first when the address pool is empty.",
-            "随后是 CreatedLoadBalancer、EnsuredLoadBalancer；失败则是 SyncLoadBalancerFailed，如\
-             果是地址池耗尽，前面还有 IPNotAllocated。",
+            "CreatedLoadBalancer, then EnsuredLoadBalancer; on failure SyncLoadBalancerFailed.",
+            "随后是 CreatedLoadBalancer、EnsuredLoadBalancer；失败则是 SyncLoadBalancerFailed。",
         ),
     },
     checks: &[
@@ -370,7 +368,7 @@ const CREATING: Entry = Entry {
         Reason::EnsuringLoadBalancer,
         Reason::CreatedLoadBalancer,
         Reason::SyncLoadBalancerFailed,
-        Reason::IPNotAllocated,
+        Reason::IPAllocated,
     ],
 };
 
@@ -418,7 +416,10 @@ const CREATED: Entry = Entry {
         ),
     },
     chain: Chain {
-        before: text("EnsuringLoadBalancer, CreatingLoadBalancer.", "EnsuringLoadBalancer、CreatingLoadBalancer。"),
+        before: text(
+            "EnsuringLoadBalancer, IPAllocated, CreatingLoadBalancer.",
+            "EnsuringLoadBalancer、IPAllocated、CreatingLoadBalancer。",
+        ),
         after: text("EnsuredLoadBalancer, and the address in the status.", "EnsuredLoadBalancer，地址写入 status。"),
     },
     checks: &[

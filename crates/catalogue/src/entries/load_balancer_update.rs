@@ -108,9 +108,9 @@ const UPDATE_FAILED: Entry = Entry {
         emits: true,
         when: text(
             "When a new set of nodes could not be handed to a balancer that exists. A complete \
-             attempt for the Service is queued right after.",
-            "新的节点集合没能交给一个确实存在的负载均衡器时。随后立即为该 Service 排入一次完整的\
-             尝试。",
+             attempt for the Service follows five seconds later.",
+            "新的节点集合没能交给一个确实存在的负载均衡器时。五秒后会为该 Service 做一次完整的尝\
+             试。",
         ),
     },
     emitter: "service-controller",
@@ -156,9 +156,9 @@ const UPDATE_FAILED: Entry = Entry {
             "节点发生变化；Service 此前已经 Ensured。",
         ),
         after: text(
-            "EnsuringLoadBalancer at once, as a complete attempt; EnsuredLoadBalancer heals it, \
-             SyncLoadBalancerFailed means that it persists.",
-            "随即出现 EnsuringLoadBalancer，即一次完整的尝试；出现 EnsuredLoadBalancer 就恢复了，\
+            "EnsuringLoadBalancer soon after, as a complete attempt; EnsuredLoadBalancer heals \
+             it, SyncLoadBalancerFailed means that it persists.",
+            "不久出现 EnsuringLoadBalancer，即一次完整的尝试；出现 EnsuredLoadBalancer 就恢复了，\
              出现 SyncLoadBalancerFailed 则说明问题仍在。",
         ),
     },

@@ -14,12 +14,12 @@ const HOST_PORT_CONFLICT: Entry = Entry {
     category: Category::Network,
     status: Status::Legacy { instead: &["FailedScheduling", "NodePorts"] },
     portolan: Portolan {
-        emits: true,
+        emits: false,
         when: text(
-            "When a node refuses a pod that was bound to it, because another pod there holds a \
-             host port that it wants. A pod that is not bound yet gets FailedScheduling.",
-            "Pod 已绑定到某节点，但它要的主机端口被该节点上的另一个 Pod 占着，因而被节点拒绝时。\
-             尚未绑定的 Pod 得到的是 FailedScheduling。",
+            "Its scheduler keeps two such pods off one node and says FailedScheduling; its nodes \
+             do not refuse a pod that was bound past the scheduler.",
+            "它的调度器不会把这样的两个 Pod 放到同一节点，并以 FailedScheduling 说明；绕过调度器\
+             绑定的 Pod，节点目前不会拒绝。",
         ),
     },
     emitter: "kubelet",
@@ -51,10 +51,10 @@ const HOST_PORT_CONFLICT: Entry = Entry {
             "Kubernetes of the earliest days (unverified)",
             "Cannot start the pod due to host port conflict.",
             text(
-                "Spelled `hostPortConflict` then. Sources of about 1.6 still declare `HostPortConflict`; \
-                 whether they ever said it was not checked.",
-                "当时拼作 `hostPortConflict`。约 1.6 的源码里还声明着 `HostPortConflict`，\
-                 是否真的发出过未核实。",
+                "Spelled `hostPortConflict` then. Sources of about 1.6 still declare \
+                 `HostPortConflict`; whether they ever said it was not checked.",
+                "当时拼作 `hostPortConflict`。约 1.6 的源码里还声明着 `HostPortConflict`，是否真\
+                 的发出过未核实。",
             ),
         ),
     ],

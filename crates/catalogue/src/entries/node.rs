@@ -15,7 +15,11 @@ const NODE_READY: Entry = Entry {
     status: Status::Current,
     portolan: Portolan {
         emits: true,
-        when: text("When the Ready condition of a node turns true.", "节点的 Ready 状态变为 True 时。"),
+        when: text(
+            "Once for each start of a node agent, when it has registered its Node and reported \
+             it ready.",
+            "节点代理每次启动时发一次：注册好 Node 并上报就绪之后。",
+        ),
     },
     emitter: "kubelet",
     object: "Node",
@@ -63,19 +67,20 @@ const STARTING: Entry = Entry {
     status: Status::Current,
     portolan: Portolan {
         emits: true,
-        when: text(
-            "When the agent or the proxy of a node starts.",
-            "节点的代理（node agent）或服务代理（proxy）启动时。",
-        ),
+        when: text("When a node agent has registered its Node.", "节点代理注册好 Node 之后。"),
     },
-    emitter: "kube-proxy",
+    emitter: "kubelet",
     object: "Node",
-    api: Api::Events,
+    api: Api::Core,
     versions: Versions { since: Bound::Unverified("1.0"), until: Bound::Present },
     summary: text("A part of a node starts", "节点的某个组件正在启动"),
     messages: &[
-        noted("Kubernetes", "", text("From kube-proxy, without a text.", "来自 kube-proxy，没有文字。")),
-        noted("Kubernetes", "Starting kubelet.", text("From kubelet, on the core API.", "来自 kubelet，走 core API。")),
+        message("Kubernetes, Portolan", "Starting kubelet."),
+        noted(
+            "Kubernetes, from kube-proxy",
+            "",
+            text("Without a text, through `events.k8s.io/v1`.", "没有文字，经 `events.k8s.io/v1` 写入。"),
+        ),
     ],
     meaning: text(
         "A process of the node was started, or started again. While the proxy is away, the rules \
@@ -118,10 +123,11 @@ const HEALTHCHECK_FAILED: Entry = Entry {
     category: Category::Node,
     status: Status::Current,
     portolan: Portolan {
-        emits: true,
+        emits: false,
         when: text(
-            "When the proxy of a node cannot listen on the healthCheckNodePort of a Service.",
-            "节点的 proxy 无法监听某个 Service 的 healthCheckNodePort 时。",
+            "Its nodes have network namespaces of their own, where nothing else takes the port; \
+             a failure to listen is in the log of the proxy.",
+            "它的节点各有独立的网络命名空间，没有别的程序占用端口；监听失败只记入 proxy 的日志。",
         ),
     },
     emitter: "kube-proxy",
@@ -130,7 +136,7 @@ const HEALTHCHECK_FAILED: Entry = Entry {
     versions: Versions::since("1.36"),
     summary: text("A node cannot answer the balancer's health check", "节点无法应答负载均衡器的健康检查"),
     messages: &[message(
-        "Kubernetes, Portolan",
+        "Kubernetes",
         "node {node} failed to start healthcheck \"{namespace}/{name}\" on port {port}: {error}",
     )],
     meaning: text(

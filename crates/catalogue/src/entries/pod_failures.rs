@@ -14,11 +14,11 @@ const FAILED_SYNC: Entry = Entry {
     category: Category::Workloads,
     status: Status::Current,
     portolan: Portolan {
-        emits: true,
+        emits: false,
         when: text(
-            "When a node agent cannot bring a pod in line with its spec for a reason that no \
-             other word covers.",
-            "节点代理无法让 Pod 与其规格一致，而又没有更确切的 reason 时。",
+            "Its node agent starts the processes itself and has no runtime to ask, so the \
+             situation does not arise.",
+            "它的节点代理自己启动进程，不需要询问运行时，不会出现这种情形。",
         ),
     },
     emitter: "kubelet",
@@ -310,8 +310,8 @@ const FAILED: Entry = Entry {
         emits: true,
         when: text(
             "When a container could not be started, for instance because its image is not known \
-             to the node.",
-            "容器启动失败时，例如节点不认识它的镜像。",
+             to the node; also when its preStop hook failed.",
+            "容器启动失败时，例如节点不认识它的镜像；preStop 钩子失败时也会发出。",
         ),
     },
     emitter: "kubelet",
@@ -321,6 +321,11 @@ const FAILED: Entry = Entry {
     summary: text("A container could not be started", "容器启动失败"),
     messages: &[
         message("Kubernetes, Portolan", "Error: {error}"),
+        noted(
+            "Portolan; Kubernetes, reason FailedPreStopHook",
+            "PreStopHook failed: {error}",
+            text("The container is stopped all the same.", "容器照样会被停止。"),
+        ),
         message("Kubernetes", "Failed to pull image \"{image}\": {error}"),
     ],
     meaning: text(
@@ -358,7 +363,11 @@ const FAILED: Entry = Entry {
         ),
     ]),
     misreadings: &[],
-    aliases: &[],
+    aliases: &[alias(
+        "FailedPreStopHook",
+        "Kubernetes: the preStop hook of a container that is being stopped failed.",
+        "Kubernetes：正在停止的容器，其 preStop 钩子失败。",
+    )],
     see_also: &[Reason::BackOff, Reason::FailedCreatePodSandBox],
 };
 

@@ -51,7 +51,10 @@ const CREATED: Entry = Entry {
     status: Status::Current,
     portolan: Portolan {
         emits: true,
-        when: text("When a container has been prepared and is about to start.", "容器已准备好、即将启动时。"),
+        when: text(
+            "When the process of a container has been made, together with Started.",
+            "容器的进程建立时，与 Started 同时发出。",
+        ),
     },
     emitter: "kubelet",
     object: "Pod",
@@ -61,7 +64,7 @@ const CREATED: Entry = Entry {
     messages: &[
         message("Kubernetes, newest releases (since when: unverified)", "Container created"),
         message("Kubernetes, older releases", "Created container: {container}"),
-        message("Kubernetes, still older releases", "Created container {container}"),
+        message("Kubernetes, still older releases; Portolan", "Created container {container}"),
     ],
     meaning: text("The container exists and has not started yet.", "容器已经存在，但还没有启动。"),
     impact: Impact { harm: Harm::None, who: text("Nobody.", "无人受影响。") },
@@ -95,7 +98,7 @@ const STARTED: Entry = Entry {
     summary: text("A container runs", "容器已启动"),
     messages: &[
         message("Kubernetes, newest releases (since when: unverified)", "Container started"),
-        message("Kubernetes, older releases", "Started container {container}"),
+        message("Kubernetes, older releases; Portolan", "Started container {container}"),
     ],
     meaning: text(
         "The process was started. Whether it serves is another question: a Service sends to the \
@@ -131,9 +134,9 @@ const KILLING: Entry = Entry {
     portolan: Portolan {
         emits: true,
         when: text(
-            "When a container is told to stop: the pod is being deleted, or a liveness probe \
-             gave up on it.",
-            "容器被要求停止时：Pod 正在删除，或存活探针判定失败。",
+            "When a container is told to stop: the pod is being deleted, or a liveness or \
+             startup probe gave up on it.",
+            "容器被要求停止时：Pod 正在删除，或存活探针、启动探针判定失败。",
         ),
     },
     emitter: "kubelet",
@@ -143,7 +146,8 @@ const KILLING: Entry = Entry {
     summary: text("A container is being stopped", "正在停止容器"),
     messages: &[
         message("Kubernetes, Portolan", "Stopping container {container}"),
-        message("Kubernetes", "Container {container} failed liveness probe, will be restarted"),
+        message("Kubernetes, Portolan", "Container {container} failed liveness probe, will be restarted"),
+        message("Kubernetes, Portolan", "Container {container} failed startup probe, will be restarted"),
     ],
     meaning: text(
         "The process gets its termination signal and its grace period. Its endpoint is marked \
