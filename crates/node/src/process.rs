@@ -239,3 +239,6 @@ fn mount(source: Option<&CString>, target: &std::ffi::CStr, flags: libc::c_ulong
 fn check(result: libc::c_int) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests;
