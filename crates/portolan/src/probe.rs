@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     io,
+    net::SocketAddr,
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
@@ -83,7 +84,7 @@ impl Report {
             Ok(answer) => {
                 self.answered += 1;
                 *self.pods.entry(answer.pod).or_default() += 1;
-                *self.clients.entry(answer.client).or_default() += 1;
+                *self.clients.entry(answer.client.ip().to_string()).or_default() += 1;
             }
             Err(cause) => *self.failed.entry(cause).or_default() += 1,
         }
@@ -95,9 +96,8 @@ impl Report {
 pub struct Answer {
     /// Name of the pod that answered.
     pub pod: String,
-    /// Address of the client as the pod saw it, without port.
-    #[serde(default)]
-    pub client: String,
+    /// Address and port of the client as the pod saw it.
+    pub client: SocketAddr,
 }
 
 /// Where to connect.
@@ -136,7 +136,10 @@ impl Target {
         let address =
             addresses.ok().and_then(|mut all| all.next()).ok_or_else(|| "name does not resolve".to_owned())?;
         let mut stream = TcpStream::connect(address).await.map_err(|error| cause(&error))?;
-        let request = format!("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.path, self.host);
+        let request = format!(
+            "GET {} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\nConnection: close\r\n\r\n",
+            self.path, self.host
+        );
         stream.write_all(request.as_bytes()).await.map_err(|error| cause(&error))?;
         let mut answer = Vec::new();
         let mut limited = stream.take(MAX_ANSWER as u64);
@@ -259,7 +262,7 @@ mod tests {
 
     #[test]
     fn only_a_whole_answer_of_the_echo_image_counts() {
-        let good = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"pod\":\"web-1\",\"client\":\"10.244.1.2\"}\n";
+        let good = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"pod\":\"web-1\",\"client\":\"10.244.1.2:4711\"}\n";
         assert_eq!(parse_answer(good).unwrap().pod, "web-1");
         assert!(parse_answer(b"HTTP/1.1 503 Busy\r\n\r\n{\"pod\":\"web-1\"}").is_none());
         assert!(parse_answer(b"HTTP/1.1 200 OK\r\n\r\n{\"pod\":").is_none());

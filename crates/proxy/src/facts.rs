@@ -15,6 +15,7 @@ use portolan_objects::{Family, Protocol, endpoint, service};
 /// A Service that has an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServiceFacts {
+    pub(crate) uid: String,
     pub(crate) cluster_ips: Vec<IpAddr>,
     pub(crate) external_ips: Vec<IpAddr>,
     pub(crate) load_balancer_ips: Vec<IpAddr>,
@@ -54,6 +55,7 @@ impl ServiceFacts {
         });
         let balanced = service::is_load_balancer(object);
         Some(Self {
+            uid: object.metadata.uid.clone().unwrap_or_default(),
             cluster_ips: service::cluster_ips(object),
             external_ips: service::external_ips(object),
             load_balancer_ips: if balanced { service::load_balancer_ips(object) } else { Vec::new() },

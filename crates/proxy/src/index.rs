@@ -8,7 +8,7 @@ use std::{
 };
 
 use k8s_openapi::api::{
-    core::v1::{Node, Service},
+    core::v1::{Node, ObjectReference, Service},
     discovery::v1::EndpointSlice,
 };
 use portolan_nftables::Value;
@@ -215,6 +215,18 @@ impl Index {
             if let Some(number) = port.facts.node_port {
                 live.node_ports.insert(number, serving);
             }
+        }
+    }
+
+    /// How an Event names the Service.
+    pub(crate) fn reference(&self, key: &ObjectKey) -> ObjectReference {
+        ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Service".to_owned()),
+            namespace: Some(key.namespace.clone()),
+            name: Some(key.name.clone()),
+            uid: self.services.get(key).map(|service| service.uid.clone()),
+            ..ObjectReference::default()
         }
     }
 

@@ -2,14 +2,16 @@
 //! with objects by hand. What packets do is asked with real connections.
 #![allow(clippy::unwrap_used)]
 
+mod api;
 mod changes;
 mod features;
 mod flush;
+mod six;
 
 use std::{
     collections::BTreeSet,
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
 
@@ -106,18 +108,21 @@ impl Lab {
     pub(super) fn serve(&self) {
         for (name, namespace) in &self.pods {
             let name = *name;
-            let address = SocketAddr::from(([0, 0, 0, 0], 8080));
+            // Both families in one socket; clients are named in their own.
+            let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8080));
             let tcp = tokio::net::TcpListener::from_std(namespace.tcp_listen(address).unwrap()).unwrap();
             tokio::spawn(async move {
                 while let Ok((mut stream, client)) = tcp.accept().await {
-                    tokio::spawn(async move { stream.write_all(format!("{name} {}", client.ip()).as_bytes()).await });
+                    tokio::spawn(async move {
+                        stream.write_all(format!("{name} {}", client.ip().to_canonical()).as_bytes()).await
+                    });
                 }
             });
             let udp = tokio::net::UdpSocket::from_std(namespace.udp_bind(address).unwrap()).unwrap();
             tokio::spawn(async move {
                 let mut buffer = [0; 64];
                 while let Ok((_, client)) = udp.recv_from(&mut buffer).await {
-                    let _ = udp.send_to(format!("{name} {}", client.ip()).as_bytes(), client).await;
+                    let _ = udp.send_to(format!("{name} {}", client.ip().to_canonical()).as_bytes(), client).await;
                 }
             });
         }
@@ -298,6 +303,8 @@ pub(super) fn slice(service: &str, names: &[(&str, &str)], endpoints: &[(&str, &
             names.iter().map(|(name, protocol)| json!({"name": name, "protocol": protocol, "port": port})).collect()
         }
     };
+    let six = endpoints.first().is_some_and(|(address, _)| address.contains(':'));
+    let address_type = if six { "IPv6" } else { "IPv4" };
     let endpoints: Vec<_> = endpoints
         .iter()
         .map(|(address, node)| json!({"addresses": [address], "nodeName": node, "conditions": {"ready": true}}))
@@ -305,7 +312,7 @@ pub(super) fn slice(service: &str, names: &[(&str, &str)], endpoints: &[(&str, &
     serde_json::from_value(json!({
         "metadata": {"namespace": "default", "name": format!("{service}-x"),
                      "labels": {"kubernetes.io/service-name": service}},
-        "addressType": "IPv4", "ports": ports, "endpoints": endpoints,
+        "addressType": address_type, "ports": ports, "endpoints": endpoints,
     }))
     .unwrap()
 }

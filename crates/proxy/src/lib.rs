@@ -43,6 +43,7 @@ use k8s_openapi::api::{
     discovery::v1::EndpointSlice,
 };
 use kube::{Api, Client, runtime::watcher};
+use portolan_events::Recorder;
 use portolan_netns::Namespace;
 use portolan_nftables::{Disturbance, Monitor, SocketError, TableId};
 use portolan_objects::Family;
@@ -85,6 +86,8 @@ pub struct Config {
     pub pod_cidrs_v6: Vec<Ipv6Net>,
     /// Where cluster addresses are allocated: packets to unused ones are dropped.
     pub service_cidr: Option<Ipv4Net>,
+    /// The same for IPv6.
+    pub service_cidr_v6: Option<Ipv6Net>,
     /// Where the proxy answers `/healthz` and `/livez`, such as the node's address and port 10256.
     pub health: Option<SocketAddr>,
     /// Node ports answer only on addresses in these networks; empty: on every address of the node.
@@ -93,6 +96,8 @@ pub struct Config {
     pub masquerade_all: bool,
     /// Keep other programs from changing the table, where the kernel can (Linux 6.9).
     pub own_table: bool,
+    /// Where it reports what people should know; by default nowhere.
+    pub recorder: Option<Recorder>,
     /// Where it counts.
     pub metrics: Metrics,
 }
@@ -106,10 +111,12 @@ impl Config {
             pod_cidrs: Vec::new(),
             pod_cidrs_v6: Vec::new(),
             service_cidr: None,
+            service_cidr_v6: None,
             health: None,
             node_port_addresses: Vec::new(),
             masquerade_all: false,
             own_table: true,
+            recorder: None,
             metrics: Metrics::default(),
         }
     }
@@ -188,6 +195,7 @@ fn prepare(
         kernel: Arc::new(Mutex::new(kernel)),
         namespace: config.namespace.clone(),
         health,
+        recorder: config.recorder.clone(),
         metrics: config.metrics.clone(),
         stop: stop.clone(),
     };
@@ -211,7 +219,8 @@ fn planners(config: &Config, owned: bool) -> BTreeMap<Family, Planner> {
     let listed: Vec<IpNet> = config.node_port_addresses.iter().copied().map(IpNet::from).collect();
     let pods_v4: Vec<IpNet> = config.pod_cidrs.iter().copied().map(IpNet::from).collect();
     let pods_v6: Vec<IpNet> = config.pod_cidrs_v6.iter().copied().map(IpNet::from).collect();
-    let services: Vec<IpNet> = config.service_cidr.map(IpNet::from).into_iter().collect();
+    let services_v4: Vec<IpNet> = config.service_cidr.map(IpNet::from).into_iter().collect();
+    let services_v6: Vec<IpNet> = config.service_cidr_v6.map(IpNet::from).into_iter().collect();
     let planner = |family: Family, pods: Vec<IpNet>, services: Vec<IpNet>, listed: Vec<IpNet>| {
         let layout = Layout {
             table: TableId::new(portolan_nftables_family(family), TABLE),
@@ -228,8 +237,8 @@ fn planners(config: &Config, owned: bool) -> BTreeMap<Family, Planner> {
         (family, Planner::new(layout, family == Family::V4, networks))
     };
     BTreeMap::from([
-        planner(Family::V4, pods_v4, services, listed),
-        planner(Family::V6, pods_v6, Vec::new(), Vec::new()),
+        planner(Family::V4, pods_v4, services_v4, listed),
+        planner(Family::V6, pods_v6, services_v6, Vec::new()),
     ])
 }
 

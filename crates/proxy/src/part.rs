@@ -4,7 +4,7 @@
 //! are in the next one; there is no other delay.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
@@ -14,6 +14,8 @@ use k8s_openapi::api::{
     core::v1::{Node, Service},
     discovery::v1::EndpointSlice,
 };
+use portolan_catalogue::Reason;
+use portolan_events::Recorder;
 use portolan_netns::Namespace;
 use portolan_objects::{Family, ObjectKey};
 use portolan_runtime::{Change, Failure, Reconciler};
@@ -26,7 +28,6 @@ use crate::{
     health::{Health, Subject, serve},
     index::{Index, LiveFlows},
     kernel::Kernel,
-    layout::Layout,
     planner::{Commit, Observed, Planner, TablePlan},
 };
 
@@ -73,14 +74,14 @@ pub(crate) struct RulesPlan {
 #[derive(Debug)]
 pub(crate) struct HealthPlan {
     open: Vec<(u16, ObjectKey)>,
-    close: Vec<u16>,
+    close: Vec<(u16, CancellationToken)>,
 }
 
 /// What was done.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Rules { tables: Vec<(Family, TableOutcome)>, flows: bool },
-    Health { opened: Vec<(u16, ObjectKey, CancellationToken)>, closed: Vec<u16>, failed: bool },
+    Health { opened: Vec<(u16, ObjectKey, CancellationToken)>, closed: Vec<u16>, failed: Vec<(u16, ObjectKey, String)> },
 }
 
 /// What became of one table.
@@ -110,6 +111,7 @@ pub(crate) struct Shared {
     pub(crate) kernel: Arc<Mutex<Kernel>>,
     pub(crate) namespace: Namespace,
     pub(crate) health: Arc<Health>,
+    pub(crate) recorder: Option<Recorder>,
     pub(crate) metrics: Metrics,
     pub(crate) stop: CancellationToken,
 }
@@ -169,7 +171,7 @@ impl Proxy {
         let close = self.ports.iter().filter(|(port, (key, _))| wanted.get(*port).is_none_or(|(want, _)| want != key));
         let plan = HealthPlan {
             open: open.map(|(port, (key, _))| (*port, key.clone())).collect(),
-            close: close.map(|(port, _)| *port).collect(),
+            close: close.map(|(port, (_, token))| (*port, token.clone())).collect(),
         };
         (!plan.open.is_empty() || !plan.close.is_empty()).then_some(plan)
     }
@@ -224,7 +226,7 @@ impl Proxy {
         &mut self,
         opened: Vec<(u16, ObjectKey, CancellationToken)>,
         closed: Vec<u16>,
-        failed: bool,
+        failed: Vec<(u16, ObjectKey, String)>,
     ) -> Option<Duration> {
         for port in closed {
             self.ports.remove(&port);
@@ -232,7 +234,16 @@ impl Proxy {
         for (port, key, token) in opened {
             self.ports.insert(port, (key, token));
         }
-        failed.then_some(PORT_RETRY)
+        for (port, key, error) in &failed {
+            // Upstream's text: `pkg/proxy/healthcheck/service_health.go`.
+            let node = &self.index.node().name;
+            let message = format!("node {node} failed to start healthcheck \"{key}\" on port {port}: {error}");
+            if let Some(recorder) = &self.shared.recorder {
+                let service = self.index.reference(key);
+                recorder.event(&service, Reason::FailedToStartServiceHealthcheck, message);
+            }
+        }
+        (!failed.is_empty()).then_some(PORT_RETRY)
     }
 }
 
@@ -289,17 +300,13 @@ impl Reconciler for Proxy {
 
     fn apply(&self, _: Key, plan: Plan) -> impl Future<Output = Result<Outcome, Failure>> + Send + 'static {
         let shared = self.shared.clone();
-        let layouts: HashMap<Family, Layout> =
-            self.planners.iter().map(|(family, planner)| (*family, planner.layout.clone())).collect();
-        let closing: HashMap<u16, CancellationToken> =
-            self.ports.iter().map(|(port, (_, token))| (*port, token.clone())).collect();
         async move {
             match plan {
                 Plan::Rules(plan) => {
-                    let work = move || apply_rules(&shared, &layouts, plan);
+                    let work = move || apply_rules(&shared, plan);
                     tokio::task::spawn_blocking(work).await.map_err(|error| Failure::new(&error))?
                 }
-                Plan::Health(plan) => Ok(apply_health(&shared, &closing, plan)),
+                Plan::Health(plan) => Ok(apply_health(&shared, plan)),
             }
         }
     }
@@ -312,14 +319,13 @@ impl Reconciler for Proxy {
     }
 }
 
-fn apply_rules(shared: &Shared, layouts: &HashMap<Family, Layout>, plan: RulesPlan) -> Result<Outcome, Failure> {
+fn apply_rules(shared: &Shared, plan: RulesPlan) -> Result<Outcome, Failure> {
     let mut kernel = shared.kernel.lock().unwrap_or_else(PoisonError::into_inner);
     let mut tables = Vec::new();
     for (family, plan) in plan.tables {
-        let Some(layout) = layouts.get(&family) else { continue };
         let outcome = match plan {
-            TablePlan::Look { disturbances } => {
-                let observed = kernel.look(layout).map_err(|error| Failure::new(&error))?;
+            TablePlan::Look { layout, disturbances } => {
+                let observed = kernel.look(&layout).map_err(|error| Failure::new(&error))?;
                 TableOutcome::Observed { observed, disturbances }
             }
             TablePlan::Commit(commit) => {
@@ -358,14 +364,11 @@ pub(crate) fn portolan_nftables_family(family: Family) -> portolan_nftables::Fam
     }
 }
 
-fn apply_health(shared: &Shared, open: &HashMap<u16, CancellationToken>, plan: HealthPlan) -> Outcome {
-    for port in &plan.close {
-        if let Some(token) = open.get(port) {
-            token.cancel();
-        }
-    }
+fn apply_health(shared: &Shared, plan: HealthPlan) -> Outcome {
+    plan.close.iter().for_each(|(_, token)| token.cancel());
+    let closed = plan.close.into_iter().map(|(port, _)| port).collect();
     let mut opened = Vec::new();
-    let mut failed = false;
+    let mut failed = Vec::new();
     for (port, key) in plan.open {
         let address = SocketAddr::from(([0, 0, 0, 0], port));
         let listener = shared.namespace.tcp_listen(address).and_then(TcpListener::from_std);
@@ -378,11 +381,11 @@ fn apply_health(shared: &Shared, open: &HashMap<u16, CancellationToken>, plan: H
             }
             Err(error) => {
                 warn!(service = %key, %error, "cannot open the health check port");
-                failed = true;
+                failed.push((port, key, error.to_string()));
             }
         }
     }
-    Outcome::Health { opened, closed: plan.close, failed }
+    Outcome::Health { opened, closed, failed }
 }
 
 /// The time of an annotation, as controllers write it.

@@ -39,6 +39,8 @@ enum Knowledge {
 pub(crate) enum TablePlan {
     /// Look what the kernel holds.
     Look {
+        /// What the table should be like.
+        layout: Box<Layout>,
         /// How often others had changed the table when this was planned.
         disturbances: u64,
     },
@@ -153,7 +155,10 @@ impl Planner {
     /// What to do now; `None` when the kernel holds what is wanted. Changes nothing.
     pub(crate) fn plan(&self) -> Option<TablePlan> {
         match self.knowledge {
-            Knowledge::None | Knowledge::Distrusted => Some(TablePlan::Look { disturbances: self.disturbances }),
+            Knowledge::None | Knowledge::Distrusted => {
+                let layout = Box::new(self.layout.clone());
+                Some(TablePlan::Look { layout, disturbances: self.disturbances })
+            }
             Knowledge::Replace { exists: false, .. } if !self.always && self.claims.is_empty() => None,
             Knowledge::Replace { exists, adopt } => Some(TablePlan::Commit(Box::new(self.rebuild(exists, adopt)))),
             Knowledge::Orphan => Some(TablePlan::Commit(Box::new(self.difference(true)))),

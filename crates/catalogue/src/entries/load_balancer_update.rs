@@ -494,9 +494,10 @@ const SYNC_FAILED: Entry = Entry {
         ),
         remedy(
             text(
-                "The text has QuotaExceeded, TooManyLoadBalancers, or an address pool that is \
-                 used up.",
-                "文字中有 QuotaExceeded、TooManyLoadBalancers，或地址池耗尽。",
+                "The text has QuotaExceeded, TooManyLoadBalancers or, from the local balancer, \
+                 AddressPoolExhausted.",
+                "文字中有 QuotaExceeded、TooManyLoadBalancers，或来自本地负载均衡器的 \
+                 AddressPoolExhausted。",
             ),
             text(
                 "Delete balancers that nobody uses, share one through an Ingress or Gateway, or \
@@ -521,8 +522,10 @@ const SYNC_FAILED: Entry = Entry {
         ),
         remedy(
             text(
-                "The text has InvalidParameterValue or names a subnet, security group or address.",
-                "文字中有 InvalidParameterValue，或点名了子网、安全组、地址。",
+                "The text has InvalidParameterValue, AddressNotInPool or AddressInUse, or names \
+                 a subnet or security group.",
+                "文字中有 InvalidParameterValue、AddressNotInPool 或 AddressInUse，或点名了子网、\
+                 安全组。",
             ),
             text(
                 "Correct the annotation or field that it names; saving the change starts the \

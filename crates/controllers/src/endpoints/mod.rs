@@ -1,7 +1,7 @@
 //! Keeps the Endpoints object of every Service with a selector in step with its pods, for clients that have not moved
 //! to EndpointSlices.
 //!
-//! `index` holds Services, pods and Endpoints; [`subsets`] and [`plan`] are pure; [`apply`] writes. An Endpoints holds
+//! `index` holds Services, pods and Endpoints; `subsets` and `plan` are pure; `apply` writes. An Endpoints holds
 //! one address family and at most 1000 addresses; what is above that is left out and said in an annotation.
 //!
 //! Upstream: `pkg/controller/endpoint`, `pkg/api/v1/endpoints`.

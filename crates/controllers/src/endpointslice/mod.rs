@@ -1,7 +1,7 @@
 //! Keeps the EndpointSlices of every Service with a selector in step with its pods.
 //!
-//! `index` holds Services, pods, nodes and slices; [`plan`] compares what the pods ask for with the slices that exist
-//! and is pure; [`apply`] writes. Proxies and DNS read nothing but these slices. Slices of deleted Services go by
+//! `index` holds Services, pods, nodes and slices; `plan` compares what the pods ask for with the slices that exist
+//! and is pure; `apply` writes. Proxies and DNS read nothing but these slices. Slices of deleted Services go by
 //! garbage collection, through their owner reference.
 //!
 //! Upstream: `pkg/controller/endpointslice`, `k8s.io/endpointslice`. Topology hints are not given yet.

@@ -56,14 +56,15 @@ fn merge_object(ty: &Type, mut original: Object, patch: &Object) -> Result<Objec
         retain(&mut original, patch, keys)?;
     }
     for (key, value) in patch {
-        if key == DIRECTIVE || key == RETAIN_KEYS || key.starts_with(ELEMENT_ORDER) {
-            continue;
-        }
-        if let Some(name) = key.strip_prefix(DELETE_FROM) {
-            delete_from_primitives(&mut original, name, value)?;
+        if is_directive(key) {
             continue;
         }
         merge_field(&field(ty, key), &mut original, key, value, patch)?;
+    }
+    for (key, value) in patch {
+        if let Some(name) = key.strip_prefix(DELETE_FROM) {
+            delete_from_primitives(&mut original, name, value)?;
+        }
     }
     for (key, order) in patch {
         if let Some(name) = key.strip_prefix(ELEMENT_ORDER)
@@ -107,7 +108,8 @@ fn merge_field(
     Ok(())
 }
 
-/// Merges a patch list into a list whose items are merged.
+/// Merges a patch list into a list whose items are merged. Unless the patch says otherwise its own order holds: items
+/// it names come out in the order it names them.
 fn merge_list(
     field: &Field,
     name: &str,
@@ -120,15 +122,20 @@ fn merge_list(
         Some(key) => merge_keyed(field, name, key, old, change)?,
         None => merge_primitives(old, change),
     };
+    let kept: Vec<Value> = change
+        .iter()
+        .filter(|item| item.get(DIRECTIVE).is_none_or(|directive| directive == "merge"))
+        .cloned()
+        .collect();
     if let Some(order) = order {
-        let deleted = |item: &Value| item.get(DIRECTIVE).is_some_and(|d| d != "merge");
-        if change.iter().any(|item| !deleted(item) && position(field, order, item).is_none()) {
+        let places: Vec<Option<usize>> = kept.iter().map(|item| position(field, order, item)).collect();
+        if places.contains(&None) || !places.is_sorted() {
             return Err(malformed(format!(
                 "The order in patch list of {name} doesn't match the order in its {ELEMENT_ORDER}{name} list"
             )));
         }
-        set_order(field, &mut items, &live, order);
     }
+    set_order(field, &mut items, &live, order.unwrap_or(&kept));
     Ok(items)
 }
 

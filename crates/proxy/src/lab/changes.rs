@@ -179,10 +179,21 @@ fn thousands_of_services_are_there_after_a_start_and_one_change_is_still_one_cha
             let built = start.elapsed();
             let reached = ask(&lab.outside, "tcp", "10.96.20.200:80").await;
             assert!(matches!(reached, Outcome::Reached(..)), "{reached:?}");
+            // The kernel has a transaction before the proxy counts it.
+            let counted = |least: u64| {
+                let metrics = config.metrics.clone();
+                async move {
+                    while metrics.changed_elements() < least {
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                }
+            };
+            timeout(PATIENCE, counted(u64::from(SERVICES) * 4)).await.unwrap();
             let before = config.metrics.changed_elements();
             feed.put_slice(slice("s77", &[], &pods("bc"), 8080));
             let start = tokio::time::Instant::now();
             lab.settle(&feed).await;
+            timeout(PATIENCE, counted(before + 3)).await.unwrap();
             let elements = config.metrics.changed_elements() - before;
             eprintln!(
                 "{SERVICES} Services built in {built:?}, one change and a marker seen after {:?}",

@@ -116,7 +116,7 @@ fn converge(planner: &mut Planner, kernel: &mut FakeKernel) -> usize {
     for _ in 0..10 {
         match planner.plan() {
             None => return commits,
-            Some(TablePlan::Look { disturbances }) => planner.observed(kernel.look(), disturbances),
+            Some(TablePlan::Look { disturbances, .. }) => planner.observed(kernel.look(), disturbances),
             Some(TablePlan::Commit(commit)) => match kernel.commit(&commit.batch) {
                 Ok(()) => {
                     commits += 1;
@@ -250,7 +250,7 @@ fn a_restarted_planner_sends_only_the_difference() {
     }
     converge(&mut before, &mut kernel);
     let mut after = planner();
-    let Some(TablePlan::Look { disturbances }) = after.plan() else { panic!("a look first") };
+    let Some(TablePlan::Look { disturbances, .. }) = after.plan() else { panic!("a look first") };
     after.observed(kernel.look(), disturbances);
     assert!(after.has_looked());
     assert_eq!(after.held(&Value::new().number(5), 0).len(), 3, "slots are read back");
