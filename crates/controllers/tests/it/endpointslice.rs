@@ -1,0 +1,132 @@
+//! Slices follow the pods of a Service.
+#![allow(clippy::unwrap_used)]
+
+use k8s_openapi::api::{
+    core::v1::{Pod, Service},
+    discovery::v1::EndpointSlice,
+};
+use kube::api::{DeleteParams, Patch, PatchParams};
+use portolan_controllers::endpointslice;
+use serde_json::json;
+
+use crate::world::World;
+
+async fn start() -> World {
+    let world = World::start().await;
+    let client = world.client_of("endpointslice-controller");
+    let recorder = world.recorder("endpoint-slice-controller");
+    tokio::spawn(endpointslice::run(client, recorder, world.stop.clone()));
+    world
+}
+
+/// `address ready` of each endpoint of each slice, sorted.
+fn endpoints(slices: &[EndpointSlice]) -> Vec<String> {
+    let all = slices.iter().flat_map(|slice| slice.endpoints.iter().flatten());
+    let mut lines: Vec<String> = all
+        .map(|endpoint| {
+            let ready = endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap();
+            format!("{} {}", endpoint.addresses[0], if ready { "ready" } else { "not ready" })
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+async fn until(world: &World, service: &str, expected: &[&str]) -> Vec<EndpointSlice> {
+    let labels = format!("kubernetes.io/service-name={service}");
+    world
+        .until(&format!("{expected:?}"), &labels, |slices| !slices.is_empty() && endpoints(slices) == expected)
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slices_follow_the_pods() {
+    let world = start().await;
+    world.node("node-1").await;
+    world.service("web").await;
+    let empty = until(&world, "web", &[]).await;
+    assert_eq!((empty.len(), empty[0].address_type.as_str()), (1, "IPv4"));
+    assert!(empty[0].metadata.name.as_ref().unwrap().starts_with("web-"));
+
+    world.pod("web", "web-1", "node-1", "10.244.0.5").await;
+    world.pod("web", "web-2", "node-1", "10.244.0.6").await;
+    let two = until(&world, "web", &["10.244.0.5 ready", "10.244.0.6 ready"]).await;
+    assert_eq!(two.len(), 1);
+    assert_eq!(two[0].metadata.name, empty[0].metadata.name, "the placeholder is put to use");
+    assert_eq!(two[0].ports.as_ref().unwrap()[0].port, Some(8080));
+
+    world.ready("web-1", false).await;
+    until(&world, "web", &["10.244.0.5 not ready", "10.244.0.6 ready"]).await;
+    for pod in ["web-1", "web-2"] {
+        world.api::<Pod>().delete(pod, &DeleteParams::default().grace_period(0)).await.unwrap();
+    }
+    until(&world, "web", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_selector_chooses_other_pods() {
+    let world = start().await;
+    world.node("node-1").await;
+    world.service("web").await;
+    world.pod("web", "web-1", "node-1", "10.244.0.5").await;
+    world.pod("api", "api-1", "node-1", "10.244.0.6").await;
+    until(&world, "web", &["10.244.0.5 ready"]).await;
+    let patch = Patch::Merge(json!({"spec": {"selector": {"app": "api"}}}));
+    world.api::<Service>().patch("web", &PatchParams::default(), &patch).await.unwrap();
+    until(&world, "web", &["10.244.0.6 ready"]).await;
+    let patch = Patch::Merge(json!({"metadata": {"labels": {"app": "web"}}}));
+    world.api::<Pod>().patch("api-1", &PatchParams::default(), &patch).await.unwrap();
+    until(&world, "web", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_delete_or_change_is_restored() {
+    let world = start().await;
+    world.node("node-1").await;
+    world.service("web").await;
+    world.pod("web", "web-1", "node-1", "10.244.0.5").await;
+    let before = until(&world, "web", &["10.244.0.5 ready"]).await;
+    let name = before[0].metadata.name.clone().unwrap();
+    let api = world.api::<EndpointSlice>();
+    api.patch(&name, &PatchParams::default(), &Patch::Merge(json!({"endpoints": []}))).await.unwrap();
+    until(&world, "web", &["10.244.0.5 ready"]).await;
+    api.delete(&name, &DeleteParams::default()).await.unwrap();
+    let after = until(&world, "web", &["10.244.0.5 ready"]).await;
+    assert_ne!(after[0].metadata.uid, before[0].metadata.uid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_endpoints_fill_a_slice() {
+    let world = start().await;
+    world.node("node-1").await;
+    for number in 0..101 {
+        world.pod("web", &format!("web-{number}"), "node-1", &format!("10.244.0.{}", number + 1)).await;
+    }
+    world.service("web").await;
+    let slices = world
+        .until("101 endpoints", "kubernetes.io/service-name=web", |slices: &[EndpointSlice]| {
+            endpoints(slices).len() == 101
+        })
+        .await;
+    let mut sizes: Vec<_> = slices.iter().map(|slice| slice.endpoints.as_ref().unwrap().len()).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [1, 100]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_on_a_missing_node_is_reported_and_published_when_the_node_comes() {
+    let world = start().await;
+    world.service("web").await;
+    world.pod("web", "web-1", "node-9", "10.244.0.5").await;
+    let event = world.event("web", "FailedToUpdateEndpointSlices").await;
+    assert_eq!(
+        event.message.as_deref(),
+        Some(
+            "Error updating Endpoint Slices for Service default/web: \
+             skipping Pod web-1 for Service default/web: Node node-9 Not Found"
+        )
+    );
+    assert_eq!(event.involved_object.kind.as_deref(), Some("Service"));
+    world.node("node-9").await;
+    until(&world, "web", &["10.244.0.5 ready"]).await;
+}

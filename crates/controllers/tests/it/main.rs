@@ -1,0 +1,8 @@
+//! The controllers against the real API server, in one process and without a socket.
+
+mod balancers;
+mod cluster;
+mod endpoints;
+mod endpointslice;
+mod workloads;
+mod world;
