@@ -123,11 +123,12 @@ const HEALTHCHECK_FAILED: Entry = Entry {
     category: Category::Node,
     status: Status::Current,
     portolan: Portolan {
-        emits: false,
+        emits: true,
         when: text(
-            "Its nodes have network namespaces of their own, where nothing else takes the port; \
-             a failure to listen is in the log of the proxy.",
-            "它的节点各有独立的网络命名空间，没有别的程序占用端口；监听失败只记入 proxy 的日志。",
+            "For each try, when the proxy of a node cannot listen on the healthCheckNodePort of \
+             a Service. It carries the UID, so that describe shows it.",
+            "节点的 proxy 无法监听某个 Service 的 healthCheckNodePort 时，每次尝试发一条。事件带\
+             有 UID，describe 可以看到。",
         ),
     },
     emitter: "kube-proxy",
@@ -136,7 +137,7 @@ const HEALTHCHECK_FAILED: Entry = Entry {
     versions: Versions::since("1.36"),
     summary: text("A node cannot answer the balancer's health check", "节点无法应答负载均衡器的健康检查"),
     messages: &[message(
-        "Kubernetes",
+        "Kubernetes, Portolan",
         "node {node} failed to start healthcheck \"{namespace}/{name}\" on port {port}: {error}",
     )],
     meaning: text(
