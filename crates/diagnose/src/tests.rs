@@ -261,6 +261,19 @@ fn one_pod_of_three_that_is_not_ready_is_a_hint() {
 }
 
 #[test]
+fn one_pod_of_three_that_crashes_is_one_hint() {
+    let crashing = json!({
+        "conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": "2026-07-01T11:30:00Z"}],
+        "containerStatuses": [{"name": "app", "image": "web", "imageID": "", "ready": false, "restartCount": 4,
+            "state": {"waiting": {"reason": "CrashLoopBackOff"}}}],
+    });
+    let diagnosis = diagnose(&Cluster::healthy().pod(1, crashing).endpoint_ready(1, false).snapshot());
+    silent(&diagnosis);
+    assert_eq!(diagnosis.hints.len(), 1, "{:?}", diagnosis.hints);
+    assert!(diagnosis.hints[0].en.starts_with("pod web-1 does not run: container app ends again"));
+}
+
+#[test]
 fn slices_that_disagree_with_the_pods() {
     let failed = "FailedToUpdateEndpointSlices";
     let message = "Error updating Endpoint Slices for Service default/web: exceeded quota";

@@ -56,7 +56,7 @@ pub(super) fn check(view: &View<'_>, hints: &mut Vec<Words>) -> Outcome {
 }
 
 /// Has an address and at least one running container.
-fn runs(pod: &Pod) -> bool {
+pub(super) fn runs(pod: &Pod) -> bool {
     let is_running = |status: &ContainerStatus| status.state.as_ref().is_some_and(|state| state.running.is_some());
     let main = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
     let known = main.is_some_and(|statuses| !statuses.is_empty());

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{Pod, Probe};
 use portolan_objects::{pod, service};
 
-use super::Outcome;
+use super::{Outcome, pods};
 use crate::{
     Evidence, Finding, LinkId, Words,
     history::{age, evidence, message},
@@ -20,10 +20,10 @@ pub(super) fn check(view: &View<'_>, hints: &mut Vec<Words>) -> Outcome {
         return Outcome::Skipped(words!("no pod runs", "没有运行中的 Pod"));
     }
     let (total, ready) = (live.len(), view.ready().count());
-    let (pods, _) = counted(total);
+    let (all, _) = counted(total);
     if service::publishes_not_ready(view.service) {
         let summary = words!(
-            "publishNotReadyAddresses: {pods} count as ready",
+            "publishNotReadyAddresses: {all} count as ready",
             "publishNotReadyAddresses：{total} 个 Pod 均视为就绪"
         );
         return Outcome::Ok(summary, vec![view.field("spec.publishNotReadyAddresses", "true")]);
@@ -31,14 +31,15 @@ pub(super) fn check(view: &View<'_>, hints: &mut Vec<Words>) -> Outcome {
     let unready: Vec<&Pod> =
         live.iter().copied().filter(|pod| !pod::is_ready(pod) || pod::is_terminating(pod)).collect();
     if ready > 0 {
-        for pod in &unready {
+        // Those that do not run have had their hint already.
+        for pod in unready.iter().filter(|pod| pods::runs(pod)) {
             let (pod_name, why) = (name(*pod), why(view, pod));
             hints.push(Words {
                 en: format!("pod {pod_name} is not ready: {}", why.what.en),
                 zh: format!("Pod {pod_name} 未就绪：{}", why.what.zh),
             });
         }
-        return Outcome::ok(words!("{ready} of {pods} ready", "{total} 个 Pod 中有 {ready} 个就绪"));
+        return Outcome::ok(words!("{ready} of {all} ready", "{total} 个 Pod 中有 {ready} 个就绪"));
     }
     Outcome::broken(none_ready(view, &unready))
 }
