@@ -105,3 +105,29 @@ fn code_label(code: ResponseCode) -> &'static str {
         _ => "other",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_names_are_those_of_coredns() {
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
+        metrics.question(Transport::Udp, RecordType::A);
+        metrics.question(Transport::Tcp, RecordType::from(65280));
+        metrics.answer(&[0, 0, 0x81, 0x83]);
+        metrics.overflowed.inc();
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for line in [
+            r#"coredns_dns_requests_total{proto="udp",type="A"} 1"#,
+            r#"coredns_dns_requests_total{proto="tcp",type="other"} 1"#,
+            r#"coredns_dns_responses_total{rcode="NXDOMAIN"} 1"#,
+            "coredns_forward_max_concurrent_rejects_total 1",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+    }
+}

@@ -202,6 +202,43 @@ async fn an_error_of_every_upstream_is_passed_on() {
 }
 
 #[tokio::test]
+async fn an_answer_that_the_upstream_cut_is_fetched_whole_for_a_client_over_tcp() {
+    let listener = TcpListener::bind(LOOPBACK).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let datagrams = UdpSocket::bind(address).await.unwrap();
+    tokio::spawn(async move {
+        let mut buffer = [0; 4096];
+        while let Ok((length, client)) = datagrams.recv_from(&mut buffer).await {
+            let mut cut = Message::from_vec(&buffer[..length]).unwrap().into_response();
+            cut.metadata.truncation = true;
+            datagrams.send_to(&cut.to_vec().unwrap(), client).await.unwrap();
+        }
+    });
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let question = Message::from_vec(&read_message(&mut stream).await.unwrap()).unwrap();
+            let name = question.queries[0].name().clone();
+            let mut whole = question.into_response();
+            whole.add_answer(Record::from_rdata(name, 60, RData::A(A(Ipv4Addr::new(192, 0, 2, 3)))));
+            write_message(&mut stream, &whole.to_vec().unwrap()).await.unwrap();
+        }
+    });
+    let question = query("example.com.", RecordType::A);
+    let mut with_tcp = upstreams(vec![address]);
+    with_tcp.connect = Some(Arc::new(std::net::TcpStream::connect::<SocketAddr>));
+    for (all, expected) in [(with_tcp, vec!["192.0.2.3"]), (upstreams(vec![address]), vec![])] {
+        let server = start(all);
+        let cut = over_udp(server.address, &question).await;
+        assert!(cut.truncation, "over UDP the client is told to come back");
+        let reply = over_tcp(server.address, std::slice::from_ref(&question)).await;
+        assert_eq!(
+            (reply[0].id, addresses(&reply[0])),
+            (question.id, expected.into_iter().map(str::to_owned).collect())
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_alias_to_the_outside_comes_with_its_addresses() {
     let (address, _) = upstream(9, ResponseCode::NoError).await;
     let server = start(upstreams(vec![address]));
