@@ -2,7 +2,9 @@
 //!
 //! Lists whose field has the patch strategy `merge` are merged by the merge key (`ports` of a Service by `port`), all
 //! others are replaced. Directives in the patch steer it: `$patch: replace|delete|merge` in objects and list items,
-//! `$retainKeys`, `$deleteFromPrimitiveList/x`, `$setElementOrder/x`. Upstream: apimachinery `strategicpatch`.
+//! `$retainKeys`, `$deleteFromPrimitiveList/x`, `$setElementOrder/x`. Upstream: apimachinery `strategicpatch`; two
+//! of its rough edges are smoothed: nulls and directives inside values that are new to the object have no effect (there they
+//! can make the value invalid or vanish), and a deletion from a primitive list always comes after the additions.
 
 use serde_json::{Map, Value};
 

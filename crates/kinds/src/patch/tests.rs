@@ -27,7 +27,7 @@ fn cases() -> Vec<Case> {
             services(),
             json!({"spec": {"ports": [{"port": 80, "nodePort": 30080}, {"port": 443}]}}),
             json!({"spec": {"ports": [{"port": 80, "targetPort": 8080}, {"port": 81}]}}),
-            json!({"spec": {"ports": [{"port": 80, "nodePort": 30080, "targetPort": 8080}, {"port": 443}, {"port": 81}]}}),
+            json!({"spec": {"ports": [{"port": 80, "nodePort": 30080, "targetPort": 8080}, {"port": 81}, {"port": 443}]}}),
         ),
         (
             "an item is deleted by its key",
