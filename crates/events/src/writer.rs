@@ -138,3 +138,6 @@ impl Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,19 +4,20 @@
 use k8s_openapi::api::core::v1::{Endpoints, Pod, Service};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use portolan_controllers::endpoints;
+use portolan_events::Vocabulary;
 use serde_json::json;
 
 use crate::world::World;
 
 async fn start() -> World {
     let world = World::start().await;
-    run(&world);
+    run(&world, Vocabulary::Full);
     world
 }
 
-fn run(world: &World) {
+fn run(world: &World, vocabulary: Vocabulary) {
     let client = world.client_of("endpoint-controller");
-    let recorder = world.recorder("endpoint-controller");
+    let recorder = world.recorder("endpoint-controller", vocabulary);
     tokio::spawn(endpoints::run(client, recorder, world.stop.clone()));
 }
 
@@ -26,8 +27,7 @@ fn addresses(all: &[Endpoints], name: &str) -> Option<String> {
     let subsets = || endpoints.subsets.iter().flatten();
     let join = |addresses: Vec<String>| addresses.join(" ");
     let ready = subsets().flat_map(|subset| subset.addresses.iter().flatten()).map(|a| a.ip.clone()).collect();
-    let rest =
-        subsets().flat_map(|subset| subset.not_ready_addresses.iter().flatten()).map(|a| a.ip.clone()).collect();
+    let rest = subsets().flat_map(|subset| subset.not_ready_addresses.iter().flatten()).map(|a| a.ip.clone()).collect();
     Some(format!("{} / {}", join(ready), join(rest)))
 }
 
@@ -62,7 +62,7 @@ async fn orphans_go_at_start_and_hand_written_ones_stay() {
     for name in ["orphan", "by-hand"] {
         world.create::<Endpoints>(json!({"metadata": {"name": name}})).await;
     }
-    run(&world);
+    run(&world, Vocabulary::Full);
     until(&world, "orphan", None).await;
     until(&world, "by-hand", Some(" / ")).await;
 }
@@ -77,4 +77,26 @@ async fn labels_say_who_writes_and_whether_it_is_headless() {
     let patch = Patch::Merge(json!({"metadata": {"labels": {"team": "b"}}}));
     world.api::<Service>().patch("db", &PatchParams::default(), &patch).await.unwrap();
     world.until("the new label", "team=b", |all: &[Endpoints]| all.len() == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_write_is_reported_where_the_vocabulary_puts_it() {
+    for (vocabulary, kind, namespace) in
+        [(Vocabulary::Full, "Service", Some("default")), (Vocabulary::Upstream, "Endpoints", None)]
+    {
+        let world = World::start().await;
+        run(&world, vocabulary);
+        // No API takes a loopback address for an endpoint.
+        world.pod("web", "web-1", "node-1", "127.0.0.1").await;
+        world.service("web").await;
+        let event = world.event("web", "FailedToCreateEndpoint").await;
+        let message = event.message.unwrap();
+        assert!(message.starts_with("Failed to create endpoint for service default/web: "), "{message}");
+        assert!(message.contains("may not be in the loopback range"), "{message}");
+        let object = event.involved_object;
+        assert_eq!((object.kind.as_deref(), object.namespace.as_deref()), (Some(kind), namespace));
+        assert_eq!(object.uid.is_some(), vocabulary == Vocabulary::Full);
+        world.api::<Pod>().delete("web-1", &DeleteParams::default().grace_period(0)).await.unwrap();
+        until(&world, "web", Some(" / ")).await;
+    }
 }

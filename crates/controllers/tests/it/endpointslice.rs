@@ -7,14 +7,19 @@ use k8s_openapi::api::{
 };
 use kube::api::{DeleteParams, Patch, PatchParams};
 use portolan_controllers::endpointslice;
+use portolan_events::Vocabulary;
 use serde_json::json;
 
 use crate::world::World;
 
 async fn start() -> World {
+    start_as(Vocabulary::Full).await
+}
+
+async fn start_as(vocabulary: Vocabulary) -> World {
     let world = World::start().await;
     let client = world.client_of("endpointslice-controller");
-    let recorder = world.recorder("endpoint-slice-controller");
+    let recorder = world.recorder("endpoint-slice-controller", vocabulary);
     tokio::spawn(endpointslice::run(client, recorder, world.stop.clone()));
     world
 }
@@ -34,9 +39,7 @@ fn endpoints(slices: &[EndpointSlice]) -> Vec<String> {
 
 async fn until(world: &World, service: &str, expected: &[&str]) -> Vec<EndpointSlice> {
     let labels = format!("kubernetes.io/service-name={service}");
-    world
-        .until(&format!("{expected:?}"), &labels, |slices| !slices.is_empty() && endpoints(slices) == expected)
-        .await
+    world.until(&format!("{expected:?}"), &labels, |slices| !slices.is_empty() && endpoints(slices) == expected).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,4 +132,25 @@ async fn a_pod_on_a_missing_node_is_reported_and_published_when_the_node_comes()
     assert_eq!(event.involved_object.kind.as_deref(), Some("Service"));
     world.node("node-9").await;
     until(&world, "web", &["10.244.0.5 ready"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_write_is_reported_in_the_words_of_the_vocabulary() {
+    let cases =
+        [(Vocabulary::Full, "FailedToCreateEndpointSlice"), (Vocabulary::Upstream, "FailedToUpdateEndpointSlices")];
+    for (vocabulary, reason) in cases {
+        let world = start_as(vocabulary).await;
+        world.node("node-1").await;
+        // No API takes a loopback address for an endpoint.
+        world.pod("web", "web-1", "node-1", "127.0.0.1").await;
+        world.service("web").await;
+        let message = world.event("web", reason).await.message.unwrap();
+        let start = "Error updating Endpoint Slices for Service default/web: \
+                     failed to create EndpointSlice for Service default/web: ";
+        assert!(message.starts_with(start), "{message}");
+        assert!(message.contains("may not be in the loopback range"), "{message}");
+        world.pod("web", "web-2", "node-1", "10.244.0.5").await;
+        world.api::<Pod>().delete("web-1", &DeleteParams::default().grace_period(0)).await.unwrap();
+        until(&world, "web", &["10.244.0.5 ready"]).await;
+    }
 }

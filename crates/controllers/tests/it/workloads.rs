@@ -123,6 +123,10 @@ async fn a_burst_makes_each_pod_once() {
     let all = pods(&cluster).await;
     assert_eq!(all.len(), 100);
     assert!(all.iter().all(|pod| pod.metadata.deletion_timestamp.is_none()));
+    let sets = Api::<ReplicaSet>::namespaced(cluster.admin(), "default");
+    let set = sets.list(&ListParams::default()).await.unwrap().items.remove(0);
+    let reasons = cluster.reasons("default", &set.name_any()).await;
+    assert!(reasons.iter().all(|reason| reason == "SuccessfulCreate"), "{reasons:?}");
     let on =
         |node: &str| all.iter().filter(|pod| pod.spec.as_ref().unwrap().node_name.as_deref() == Some(node)).count();
     let counts = ["node-1", "node-2", "node-3"].map(on);

@@ -46,8 +46,8 @@ impl World {
         self.server.client(&user, &["system:masters", "system:serviceaccounts"])
     }
 
-    pub fn recorder(&self, component: &'static str) -> Recorder {
-        Recorder::new(self.client_of(component), component, None, Vocabulary::Full)
+    pub fn recorder(&self, component: &'static str, vocabulary: Vocabulary) -> Recorder {
+        Recorder::new(self.client_of(component), component, None, vocabulary)
     }
 
     pub fn api<T>(&self) -> Api<T>
