@@ -4,7 +4,7 @@
 //! The child can bind loopback addresses, and connect to loopback and to the addresses the parent named as
 //! upstreams (the host's resolvers), and nothing else. Called by the `up` command on both sides.
 //!
-//! Wire: a request is [`REQUEST_LEN`] bytes (what, family, port, address), an answer is four bytes (errno, 0 with
+//! Wire: a request is 20 bytes (what, family, port, address), an answer is four bytes (errno, 0 with
 //! the descriptor attached).
 
 use std::{

@@ -258,7 +258,7 @@ impl Supervisor {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let config = &self.agent.config;
         let grace = self.pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds).unwrap_or(30);
-        let hostname = self.sandbox.isolation.hostname.clone().unwrap_or_else(|| config.name.clone());
+        let hostname = self.sandbox.isolation.hostname.clone();
         let mut base = vec![
             ("PATH".to_owned(), std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".into())),
             ("HOSTNAME".to_owned(), hostname),

@@ -29,8 +29,8 @@ use tokio::{io::unix::AsyncFd, net::unix::pipe, sync::oneshot};
 pub struct Isolation {
     /// The network.
     pub network: Namespace,
-    /// The host name, unless it stays the machine's.
-    pub hostname: Option<String>,
+    /// The host name.
+    pub hostname: String,
     /// Files to bind: the source over the target.
     pub files: Vec<(CString, CString)>,
 }
@@ -223,11 +223,9 @@ fn enter(isolation: &Isolation, parent: libc::pid_t) -> io::Result<()> {
             other => other?,
         }
     }
-    if let Some(hostname) = &isolation.hostname {
-        // SAFETY: the pointer is valid for the length given.
-        check(unsafe { libc::sethostname(hostname.as_ptr().cast(), hostname.len()) })?;
-    }
-    Ok(())
+    let hostname = &isolation.hostname;
+    // SAFETY: the pointer is valid for the length given.
+    check(unsafe { libc::sethostname(hostname.as_ptr().cast(), hostname.len()) })
 }
 
 fn mount(source: Option<&CString>, target: &std::ffi::CStr, flags: libc::c_ulong) -> io::Result<()> {

@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     net::IpAddr,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -42,6 +43,8 @@ pub enum Key {
     Pod(ObjectKey),
     /// The routes to the other nodes' pods.
     Routes,
+    /// Files of pods that nobody knows any more.
+    Strays,
 }
 
 /// What to do.
@@ -55,7 +58,9 @@ pub enum Plan {
     /// Delete the object: nothing of the pod is left.
     Delete(Box<Pod>),
     /// Remove the files of a pod that is gone.
-    Clean(std::path::PathBuf),
+    Clean(PathBuf),
+    /// Remove the files of all pods but these.
+    Sweep(HashSet<PathBuf>),
     /// Set and remove routes.
     Routes(Routes),
 }
@@ -85,7 +90,7 @@ pub struct Routes {
 struct Taken {
     worker: Worker,
     /// The pod's files, to be removed with it.
-    directory: std::path::PathBuf,
+    directory: PathBuf,
     /// The shortest grace period told so far, in seconds.
     told: Option<u64>,
     /// The status that was last written: what the API made of it is not argued with.
@@ -102,6 +107,10 @@ pub struct Pods {
     workers: HashMap<ObjectKey, Taken>,
     /// Pods that were deleted without ever having had a worker here.
     deleted: HashSet<String>,
+    /// The files of such pods, once the objects are gone.
+    left: HashMap<ObjectKey, PathBuf>,
+    /// Pods that went while the agent was not running left files too: looked for once.
+    swept: bool,
     routes: BTreeMap<IpNet, IpAddr>,
     changes: mpsc::UnboundedSender<ObjectKey>,
 }
@@ -115,6 +124,8 @@ impl Pods {
             nodes: Observed::default(),
             workers: HashMap::new(),
             deleted: HashSet::new(),
+            left: HashMap::new(),
+            swept: false,
             routes: BTreeMap::new(),
             changes,
         }
@@ -139,6 +150,7 @@ impl Pods {
                 let taken = self.workers.keys().cloned();
                 let keys: HashSet<_> = taken.chain(self.pods.reset(pods)).collect();
                 dirty.extend(keys.into_iter().map(Key::Pod));
+                dirty.push(Key::Strays);
             }
             Change::Apply(pod) => {
                 let key = ObjectKey::of(&pod);
@@ -149,7 +161,11 @@ impl Pods {
             Change::Delete(pod) => {
                 self.deleted.remove(pod.metadata.uid.as_deref().unwrap_or_default());
                 self.pods.delete(&pod);
-                dirty.push(Key::Pod(ObjectKey::of(&pod)));
+                let key = ObjectKey::of(&pod);
+                if !self.workers.contains_key(&key) {
+                    self.left.insert(key.clone(), self.agent.directory(&pod));
+                }
+                dirty.push(Key::Pod(key));
             }
         }
     }
@@ -157,7 +173,8 @@ impl Pods {
     fn plan_pod(&mut self, key: &ObjectKey) -> Option<Plan> {
         let pod = self.pods.get(key).cloned();
         let Some(taken) = self.workers.get_mut(key) else {
-            return self.plan_untaken(&pod?);
+            let left = self.left.remove(key);
+            return left.map(Plan::Clean).or_else(|| self.plan_untaken(&pod?));
         };
         match pod.filter(|pod| pod.metadata.uid.as_ref() == Some(&taken.worker.uid)) {
             Some(pod) => plan_taken(&self.agent, &pod, taken),
@@ -176,6 +193,14 @@ impl Pods {
             return (!self.deleted.contains(uid)).then(|| Plan::Delete(Box::new(Pod::clone(pod))));
         }
         (!reading::is_terminal(pod)).then(|| Plan::Start(Box::new(Pod::clone(pod))))
+    }
+
+    fn plan_strays(&mut self) -> Option<Plan> {
+        if std::mem::replace(&mut self.swept, true) {
+            return None;
+        }
+        let known = self.pods.iter().map(|pod| self.agent.directory(pod));
+        Some(Plan::Sweep(known.collect()))
     }
 
     fn plan_routes(&self) -> Option<Plan> {
@@ -255,6 +280,7 @@ impl Reconciler for Pods {
         match key {
             Key::Pod(key) => self.plan_pod(key),
             Key::Routes => self.plan_routes(),
+            Key::Strays => self.plan_strays(),
         }
     }
 
@@ -271,11 +297,14 @@ impl Reconciler for Pods {
                 Plan::Write(pod, status) => write(&agent, *pod, *status).await,
                 Plan::Delete(pod) => delete(&agent, *pod).await,
                 Plan::Clean(directory) => {
-                    match tokio::fs::remove_dir_all(&directory).await {
-                        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                            tracing::warn!(path = %directory.display(), %error, "cannot remove a pod's files");
+                    clean(&directory).await;
+                    Ok(Outcome::Done)
+                }
+                Plan::Sweep(known) => {
+                    for entry in std::fs::read_dir(agent.pods_directory()).into_iter().flatten().flatten() {
+                        if !known.contains(&entry.path()) {
+                            clean(&entry.path()).await;
                         }
-                        _ => {}
                     }
                     Ok(Outcome::Done)
                 }
@@ -315,6 +344,15 @@ impl Reconciler for Pods {
         }
         // Another step may be due already.
         Some(Duration::ZERO)
+    }
+}
+
+async fn clean(directory: &Path) {
+    match tokio::fs::remove_dir_all(directory).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(path = %directory.display(), %error, "cannot remove a pod's files");
+        }
+        _ => {}
     }
 }
 

@@ -50,7 +50,7 @@ pub struct Plan {
     pub address: Option<Ipv4Addr>,
     /// Where the pod's files are.
     pub directory: PathBuf,
-    /// The pod's host name.
+    /// The pod's host name; the node's for a pod in its network.
     pub hostname: String,
     /// `/etc/resolv.conf`.
     pub resolv_conf: String,
@@ -76,14 +76,15 @@ impl Sandbox {
     /// See [`SandboxError`].
     pub fn create(plan: &Plan) -> Result<Self, SandboxError> {
         let files = write_files(plan)?;
-        let (network, link, hostname) = match plan.address {
-            None => (plan.node.clone(), None, None),
+        let (network, link) = match plan.address {
+            None => (plan.node.clone(), None),
             Some(address) => {
                 let network = Namespace::create().map_err(SandboxError::Namespace)?;
                 connect(plan, address, &network)?;
-                (network, Some((plan.node.clone(), plan.link.clone())), Some(plan.hostname.clone()))
+                (network, Some((plan.node.clone(), plan.link.clone())))
             }
         };
+        let hostname = plan.hostname.clone();
         Ok(Self { isolation: Arc::new(Isolation { network, hostname, files }), link })
     }
 
@@ -135,9 +136,9 @@ fn join(
 fn write_files(plan: &Plan) -> Result<Vec<(CString, CString)>, SandboxError> {
     let directory = plan.directory.join("etc");
     fs::create_dir_all(&directory).map_err(|error| SandboxError::File(directory.clone(), error))?;
-    let hostname = plan.address.is_some().then(|| format!("{}\n", plan.hostname));
+    let hostname = format!("{}\n", plan.hostname);
     let wanted =
-        [("resolv.conf", Some(&plan.resolv_conf)), ("hosts", plan.hosts.as_ref()), ("hostname", hostname.as_ref())];
+        [("resolv.conf", Some(&plan.resolv_conf)), ("hosts", plan.hosts.as_ref()), ("hostname", Some(&hostname))];
     let mut files = Vec::new();
     for (name, text) in wanted {
         let Some(text) = text else { continue };

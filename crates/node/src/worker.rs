@@ -309,7 +309,8 @@ impl Life {
         for text in exceeded {
             self.event(Reason::DNSConfigForming, text);
         }
-        let hostname = sandbox::hostname(&self.pod);
+        // A pod in the node's network has the node's name.
+        let hostname = if address.is_some() { sandbox::hostname(&self.pod) } else { config.name.clone() };
         sandbox::Plan {
             node: config.namespace.clone(),
             address,

@@ -111,8 +111,13 @@ impl Cluster {
 
     /// Creates a pod on a node; `spec` may leave out what is usual.
     pub async fn pod(&self, node: &RunningNode, name: &str, spec: Value) -> Pod {
+        self.pod_on(&node.name, name, spec).await
+    }
+
+    /// Creates a pod on a node that need not run.
+    pub async fn pod_on(&self, node: &str, name: &str, spec: Value) -> Pod {
         let mut spec = spec;
-        spec["nodeName"] = json!(node.name);
+        spec["nodeName"] = json!(node);
         let pod = json!({"metadata": {"name": name, "labels": {"app": name}}, "spec": spec});
         self.pods().create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap()
     }

@@ -212,17 +212,27 @@ async fn pods_are_started_again_after_the_agent() {
     let node = cluster.node(1).await;
     cluster.pod(&node, "first", json!({"containers": [forever()]})).await;
     cluster.pod(&node, "web", json!({"containers": [forever()]})).await;
+    cluster.pod(&node, "late", json!({"containers": [forever()]})).await;
     let before = cluster.pod_until("web", is_ready).await;
+    cluster.pod_until("late", is_ready).await;
     cluster.delete("first", None).await;
     cluster.gone("first").await;
     let config = node.stop().await;
     assert_eq!(config.namespace.links().unwrap().links().unwrap(), ["lo", "eth0"], "no interface is left");
-    // While nobody looks, one pod is added and one is to go.
+    // While nobody looks, one pod is added, one is to go, and one went and left its files.
+    cluster.pod_on("node1", "new", json!({"containers": [forever()]})).await;
+    cluster.delete("late", None).await;
+    let stray = config.root.join("pods/default_gone_1234");
+    std::fs::create_dir_all(&stray).unwrap();
     let node = cluster.start(config).await;
     let restarted = |pod: &Pod| container(pod)["restartCount"] == 1 && is_ready(pod);
     let after = cluster.pod_until("web", restarted).await;
     assert_eq!(ip(&after), ip(&before));
     assert_ne!(container(&after)["containerID"], container(&before)["containerID"]);
     assert!(container(&after)["lastState"]["terminated"].is_object());
+    let new = cluster.pod_until("new", is_ready).await;
+    assert_ne!(ip(&new), ip(&after), "an address that was in use is not given away");
+    cluster.gone("late").await;
+    assert!(!stray.exists());
     node.stop().await;
 }
