@@ -179,3 +179,48 @@ async fn mark_pods(client: &Client, node: &str) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn node(status: &str) -> Node {
+        serde_json::from_value(json!({
+            "metadata": {"name": "node-1", "uid": "1"},
+            "status": {"conditions": [{"type": "Ready", "status": status}]},
+        }))
+        .unwrap()
+    }
+
+    fn lease() -> Lease {
+        serde_json::from_value(json!({"metadata": {"namespace": LEASES, "name": "node-1"}})).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_is_silent_when_its_lease_stands_still_for_the_grace_period() {
+        let client = Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
+        let mut part =
+            Nodes { client, nodes: Cache::new(by_controller), heard: HashMap::new(), timers: Timers::default() };
+        let name = "node-1".to_string();
+        let mut dirty = Vec::new();
+        part.index(Input::Node(Change::Reset(vec![node("True")])), &mut dirty);
+        assert_eq!(dirty, ["node-1"]);
+        let Some(Plan::Wait(wait)) = part.plan(&name) else { panic!("it is well") };
+        assert_eq!(wait, GRACE);
+        assert_eq!(part.applied(&name, Some(wait)), Some(GRACE));
+        assert!(part.plan(&name).is_none(), "one look is pending, whatever happens to the object");
+
+        tokio::time::advance(Duration::from_secs(30)).await;
+        part.index(Input::Lease(Change::Apply(lease())), &mut dirty);
+        tokio::time::advance(Duration::from_secs(10)).await;
+        let Some(Plan::Wait(wait)) = part.plan(&name) else { panic!("it was heard of ten seconds ago") };
+        assert_eq!(wait, Duration::from_secs(30));
+
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert!(matches!(part.plan(&name), Some(Plan::Silent)));
+        part.index(Input::Node(Change::Apply(node("Unknown"))), &mut dirty);
+        assert!(part.plan(&name).is_none(), "it is known to be silent");
+    }
+}

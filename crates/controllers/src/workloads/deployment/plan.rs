@@ -101,8 +101,7 @@ pub(super) fn plan(observed: &Observed<'_>, now: Timestamp) -> Plan {
 }
 
 fn can_adopt(set: &ReplicaSet, selector: &Selector) -> bool {
-    set.metadata.deletion_timestamp.is_none()
-        && selector.matches(&set.metadata.labels.clone().unwrap_or_default())
+    set.metadata.deletion_timestamp.is_none() && selector.matches(&set.metadata.labels.clone().unwrap_or_default())
 }
 
 impl<'a> Rollout<'a> {

@@ -10,6 +10,7 @@ use k8s_openapi::{
 };
 
 use super::sets::{Limits, available, wanted};
+use crate::workloads::replicaset::REPLICA_FAILURE;
 
 /// The status now, and when to look at the progress again. `created` is the set that the same plan makes.
 pub(super) fn status(
@@ -26,6 +27,7 @@ pub(super) fn status(
     status.conditions = before.conditions.clone();
     let conditions = status.conditions.get_or_insert_default();
     set_condition(conditions, availability(spec, status.available_replicas.unwrap_or(0)), now);
+    set_failure(status.conditions.get_or_insert_default(), new.and_then(failure), now);
     let name = new.or(created).and_then(|set| set.metadata.name.as_deref()).unwrap_or_default().to_owned();
     let mut look_again = None;
     if let Some(progress) = progress(deployment, spec, &before, &status, created, new.is_some(), &name, now) {
@@ -102,6 +104,21 @@ fn set_condition(conditions: &mut Vec<DeploymentCondition>, mut wanted: Deployme
 /// The API keeps whole seconds; anything finer would look like a change each time.
 fn whole_seconds(now: Timestamp) -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+/// Why the present template's pods cannot be made, as their set says.
+fn failure(new: &ReplicaSet) -> Option<DeploymentCondition> {
+    let conditions = new.status.as_ref()?.conditions.as_ref()?;
+    let found = conditions.iter().find(|condition| condition.type_ == REPLICA_FAILURE)?;
+    let (reason, message) = (found.reason.clone()?, found.message.clone().unwrap_or_default());
+    Some(new_condition(REPLICA_FAILURE, &found.status, &reason, message))
+}
+
+fn set_failure(conditions: &mut Vec<DeploymentCondition>, failure: Option<DeploymentCondition>, now: Timestamp) {
+    match failure {
+        Some(failure) => set_condition(conditions, failure, now),
+        None => conditions.retain(|condition| condition.type_ != REPLICA_FAILURE),
+    }
 }
 
 fn availability(spec: &DeploymentSpec, available: i32) -> DeploymentCondition {

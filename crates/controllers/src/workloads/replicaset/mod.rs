@@ -14,10 +14,10 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{
-        apps::v1::{ReplicaSet, ReplicaSetStatus},
+        apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus},
         core::v1::Pod,
     },
-    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time},
 };
 use kube::{
     Api, Client,
@@ -37,6 +37,8 @@ use super::{
     timers::Timers,
 };
 use plan::Plan;
+
+pub(super) use plan::REPLICA_FAILURE;
 
 /// The component that events and the API's log name.
 pub const NAME: &str = "replicaset-controller";
@@ -177,7 +179,10 @@ impl Apply {
         if let Some(status) = &plan.status {
             self.write_status(status).await?;
         }
-        self.create(plan.create).await?;
+        if let Err(failure) = self.create(plan.create).await {
+            self.write_failure(&failure).await?;
+            return Err(failure);
+        }
         self.delete(&plan.delete).await?;
         Ok(if changes_pods { Some(Duration::ZERO) } else { plan.look_again })
     }
@@ -204,8 +209,39 @@ impl Apply {
     }
 
     async fn write_status(&self, status: &ReplicaSetStatus) -> Result<(), Failure> {
-        let patch = Patch::Merge(json!({"status": status}));
+        let mut body = json!(status);
+        if status.conditions.is_none() {
+            body["conditions"] = serde_json::Value::Null;
+        }
+        let patch = Patch::Merge(json!({"status": body}));
         let name = self.set.metadata.name.as_deref().unwrap_or_default();
+        match self.sets.patch_status(name, &PatchParams::default(), &patch).await {
+            Ok(set) => self.set_ledger.put(set),
+            Err(error) if is_gone(&error) => self.set_ledger.gone(&self.set),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Says in the status that pods cannot be made; `kubectl describe` shows it on set and Deployment.
+    async fn write_failure(&self, failure: &Failure) -> Result<(), Failure> {
+        let known = self.set.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+        let same = |condition: &ReplicaSetCondition| {
+            condition.type_ == REPLICA_FAILURE && condition.message.as_ref() == Some(&failure.message)
+        };
+        if known.iter().any(same) {
+            return Ok(());
+        }
+        let mut conditions = plan::without_failure(known);
+        conditions.push(ReplicaSetCondition {
+            type_: REPLICA_FAILURE.into(),
+            status: "True".into(),
+            reason: Some(Reason::FailedCreate.as_str().into()),
+            message: Some(failure.message.clone()),
+            last_transition_time: Some(Time(Timestamp::now())),
+        });
+        let name = self.set.metadata.name.as_deref().unwrap_or_default();
+        let patch = Patch::Merge(json!({"status": {"conditions": conditions}}));
         match self.sets.patch_status(name, &PatchParams::default(), &patch).await {
             Ok(set) => self.set_ledger.put(set),
             Err(error) if is_gone(&error) => self.set_ledger.gone(&self.set),

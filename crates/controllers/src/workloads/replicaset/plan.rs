@@ -5,7 +5,7 @@ use std::{cmp::Ordering, collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::api::{
-    apps::v1::{ReplicaSet, ReplicaSetStatus},
+    apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus},
     core::v1::Pod,
 };
 use portolan_objects::{pod, selector::Selector};
@@ -16,6 +16,9 @@ use crate::workloads::cache::{controller_of, uid};
 pub(super) const BURST: usize = 500;
 /// Annotation: what it costs to stop this pod; cheaper ones go first.
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+
+/// Condition: pods could not be made.
+pub(in crate::workloads) const REPLICA_FAILURE: &str = "ReplicaFailure";
 
 /// What to do for one ReplicaSet.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -69,12 +72,22 @@ pub(super) fn plan(set: &ReplicaSet, pods: &[Arc<Pod>], related: &[Arc<Pod>], no
         let surplus = active.len().saturating_sub(wanted).min(BURST);
         plan.delete = cheapest(&active, related, surplus);
     }
-    let (status, look_again) = status(set, &owned, &active, now);
+    let (mut status, look_again) = status(set, &owned, &active, now);
+    if plan.create == 0 {
+        // The apply says when making pods fails; nothing is left to make, so it no longer does.
+        status.conditions = status.conditions.map(without_failure).filter(|rest| !rest.is_empty());
+    }
     plan.look_again = look_again;
     if !same(set.status.as_ref(), &status) {
         plan.status = Some(status);
     }
     plan
+}
+
+/// The conditions but the one that says that pods cannot be made.
+pub(super) fn without_failure(mut conditions: Vec<ReplicaSetCondition>) -> Vec<ReplicaSetCondition> {
+    conditions.retain(|condition| condition.type_ != REPLICA_FAILURE);
+    conditions
 }
 
 /// Equal, if a count that is left out means zero.
@@ -90,7 +103,9 @@ fn same(stored: Option<&ReplicaSetStatus>, wanted: &ReplicaSetStatus) -> bool {
         .map(|count| count.unwrap_or(0))
     };
     stored.is_some_and(|stored| {
-        counts(stored) == counts(wanted) && stored.observed_generation == wanted.observed_generation
+        counts(stored) == counts(wanted)
+            && stored.observed_generation == wanted.observed_generation
+            && stored.conditions == wanted.conditions
     })
 }
 
@@ -180,7 +195,6 @@ fn status(
         available_replicas: Some(available),
         terminating_replicas: Some(terminating as i32),
         observed_generation: set.metadata.generation,
-        // Written by the apply, when creating pods fails.
         conditions: set.status.as_ref().and_then(|status| status.conditions.clone()),
     };
     (status, look_again)

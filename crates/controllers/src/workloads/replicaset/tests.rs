@@ -153,3 +153,15 @@ async fn batches_double_and_stop_behind_a_failure() {
     assert!(result.is_err());
     assert_eq!(tried.into_inner().unwrap().len(), 1 + 2 + 4);
 }
+
+#[test]
+fn a_failure_stays_in_the_status_until_nothing_is_left_to_make() {
+    let mut failing = set(1);
+    failing.status = planned(&failing, &[]).status;
+    failing.status.as_mut().unwrap().conditions = serde_json::from_value(json!([
+        {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "quota"},
+    ]))
+    .unwrap();
+    assert_eq!(planned(&failing, &[]).status, None, "nothing has changed");
+    assert_eq!(planned(&failing, &pods([pod("a")])).status.unwrap().conditions, None);
+}
