@@ -142,6 +142,13 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    /// Ends watches and background work: a server that is dropped without being closed must not keep its file open.
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
 async fn trim(store: Store, stop: CancellationToken) {
     loop {
         tokio::select! {

@@ -8,6 +8,7 @@ use std::{
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use http_body::{Frame, SizeHint};
+use tokio_util::sync::CancellationToken;
 
 type Chunks = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
 
@@ -28,6 +29,14 @@ impl Body {
     /// A stream of pieces.
     pub fn stream(chunks: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static) -> Self {
         Self::Stream(Box::pin(chunks))
+    }
+
+    /// Ends a stream when the server stops, so that a watch does not hold its connection open.
+    pub fn until(self, stop: CancellationToken) -> Self {
+        match self {
+            Self::Stream(chunks) => Self::stream(chunks.take_until(stop.cancelled_owned())),
+            full @ Self::Full(_) => full,
+        }
     }
 }
 

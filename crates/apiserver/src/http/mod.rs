@@ -6,6 +6,7 @@
 pub mod accept;
 pub mod body;
 mod metrics;
+pub mod options;
 pub mod request;
 pub mod select;
 pub mod serve;
@@ -65,6 +66,10 @@ impl Api {
             _ => ("get", "none"),
         };
         let result = match operation {
+            // Credentials that nobody can check are bad credentials, also where none are needed.
+            _ if identity.is_none() && head.headers.contains_key(header::AUTHORIZATION) => {
+                Err(ApiError::unauthorized())
+            }
             Err(error) if identity.is_some() => Err(error),
             Ok(operation) if identity.is_some() || is_public(&operation) => {
                 self.execute(operation, &head.headers, body).await

@@ -72,9 +72,13 @@ async fn connection(api: Arc<Api>, stream: TcpStream, acceptor: TlsAcceptor, sto
     };
     let certificates = stream.get_ref().1.peer_certificates();
     let identity = certificates.and_then(|chain| chain.first()).and_then(Identity::of_certificate).map(Arc::new);
+    let stopped = stop.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (api, identity) = (api.clone(), identity.clone());
-        async move { Ok::<_, Infallible>(api.call(identity.as_deref(), request).await) }
+        let (api, identity, stop) = (api.clone(), identity.clone(), stopped.clone());
+        async move {
+            let response = api.call(identity.as_deref(), request).await;
+            Ok::<_, Infallible>(response.map(|body| body.until(stop)))
+        }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);

@@ -13,7 +13,8 @@ use super::{Answer, RETRIES, Refused, Registry, meta, render, services, view};
 use crate::{
     http::{
         accept::Form,
-        request::{DeleteOptions, Include, ListOptions, Propagation, ResourceRequest},
+        options::{DeleteOptions, Include, ListOptions, Propagation},
+        request::ResourceRequest,
     },
     status::{self, ApiError},
     store::{Expect, Object, Step, Write},

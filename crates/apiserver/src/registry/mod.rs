@@ -32,7 +32,8 @@ pub use self::read::Continue;
 use crate::{
     http::{
         body::Body,
-        request::{Include, ResourceRequest, Verb},
+        options::Include,
+        request::{ResourceRequest, Verb},
     },
     status::ApiError,
     store::{self, CommitError, Key, Object, Step, Store},

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 
 use super::{Answer, Registry, render};
 use crate::{
-    http::request::{At, Filter, ListOptions, ResourceRequest, Verb},
+    http::{
+        options::{At, Filter, ListOptions},
+        request::{ResourceRequest, Verb},
+    },
     status::ApiError,
     store::{Key, Object, Page, Revision, Selection},
 };

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{is_stored_form, view};
 use crate::{
-    http::{accept::Form, request::Include},
+    http::{accept::Form, options::Include},
     store::{Action, Event, Object, Revision},
 };
 

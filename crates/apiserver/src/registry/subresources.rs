@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, RETRIES, Registry, meta, view};
 use crate::{
-    http::request::{ResourceRequest, WriteOptions},
+    http::{options::WriteOptions, request::ResourceRequest},
     status::ApiError,
 };
 

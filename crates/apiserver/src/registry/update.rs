@@ -8,7 +8,10 @@ use serde_json::Value;
 
 use super::{Answer, RETRIES, Refused, Registry, decode, meta, services, view};
 use crate::{
-    http::request::{PatchKind, ResourceRequest, WriteOptions},
+    http::{
+        options::{PatchKind, WriteOptions},
+        request::ResourceRequest,
+    },
     status::ApiError,
     store::{Expect, Key, Object, Step, Write},
 };

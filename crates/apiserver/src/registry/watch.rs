@@ -19,7 +19,8 @@ use super::{
 use crate::{
     http::{
         body::Body,
-        request::{Filter, ResourceRequest, WatchOptions},
+        options::{Filter, WatchOptions},
+        request::ResourceRequest,
     },
     status::ApiError,
     store::{Cursor, Event, Key, Lost, Object, Selection},

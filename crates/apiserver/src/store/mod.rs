@@ -141,6 +141,11 @@ impl Event {
         Self { action, object, old, at: Instant::now(), frames: Mutex::default() }
     }
 
+    /// Forgets encodings that every watcher that keeps up has used: a late one makes its own again.
+    fn forget_frames(&self) {
+        *self.frames.lock() = Vec::new();
+    }
+
     /// The encoding named `key`, made by the first watcher that needs it and shared with the others.
     pub fn frame(&self, key: u64, make: impl FnOnce() -> Bytes) -> Bytes {
         let mut frames = self.frames.lock();

@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use parking_lot::RwLock;
@@ -19,6 +19,9 @@ use super::{Action, Event, Key, Object, Retention, Revision, Shared};
 
 /// How many changes a cursor takes at once.
 const BATCH: usize = 256;
+
+/// How long the encodings of an event are kept for watchers to share.
+const FRAMES_KEPT: Duration = Duration::from_secs(10);
 
 /// The part of a storage to list.
 pub struct Selection<'a> {
@@ -175,8 +178,13 @@ impl Shelf {
         self.news.send_replace(newest);
     }
 
+    /// Drops what is too old: events by the retention, their encodings soon.
     pub(super) fn trim(&self) {
-        self.state.write().trim(self.retention);
+        let mut state = self.state.write();
+        state.trim(self.retention);
+        for event in state.ring.iter().filter(|event| event.at.elapsed() > FRAMES_KEPT) {
+            event.forget_frames();
+        }
     }
 }
 

@@ -83,6 +83,43 @@ async fn services_get_addresses_and_ports_and_give_them_back() {
 }
 
 #[tokio::test]
+async fn a_finalizer_holds_a_service_and_its_address() {
+    let (_server, client) = server().await;
+    let api = Api::<Service>::default_namespaced(client.clone());
+    let addresses = Api::<IPAddress>::all(client);
+    let mut web = service("web", json!({"clusterIP": "10.96.7.7", "ports": [{"port": 80}]}));
+    web.metadata.finalizers = Some(vec!["example.com/hold".to_owned()]);
+    api.create(&PostParams::default(), &web).await.unwrap();
+    let marked = api.delete("web", &DeleteParams::default()).await.unwrap().left().expect("marked");
+    assert!(marked.metadata.deletion_timestamp.is_some());
+    let again = api.delete("web", &DeleteParams::default()).await.unwrap().left().expect("still there");
+    assert_eq!(again.metadata.resource_version, marked.metadata.resource_version);
+    addresses.get("10.96.7.7").await.unwrap();
+    let release = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    api.patch("web", &PatchParams::default(), &release).await.unwrap();
+    assert_eq!(refusal(api.get("web").await).0, 404);
+    assert_eq!(refusal(addresses.get("10.96.7.7").await).0, 404);
+    web.metadata.finalizers = None;
+    api.create(&PostParams::default(), &web).await.unwrap();
+}
+
+#[tokio::test]
+async fn writers_that_race_lose_nothing() {
+    let (_server, client) = server().await;
+    let api = Api::<ConfigMap>::default_namespaced(client);
+    api.create(&PostParams::default(), &config_map("a", json!({}))).await.unwrap();
+    let patches = (0..4).map(|index| {
+        let api = api.clone();
+        async move {
+            let patch = Patch::Merge(json!({"data": {format!("k{index}"): "v"}}));
+            api.patch("a", &PatchParams::default(), &patch).await.unwrap();
+        }
+    });
+    futures::future::join_all(patches).await;
+    assert_eq!(api.get("a").await.unwrap().data.unwrap().len(), 5);
+}
+
+#[tokio::test]
 async fn creating_needs_a_living_namespace() {
     let (_server, client) = server().await;
     let missing = Api::<ConfigMap>::namespaced(client.clone(), "nowhere");

@@ -1,7 +1,13 @@
 //! The API server as its clients see it: in process through `kube::Client`, and over TLS with real kubectl.
 #![allow(clippy::unwrap_used)]
 
+mod crash;
 mod crud;
+mod kubectl;
+mod logs;
+mod refusals;
+mod restart;
+mod tls;
 mod watch;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
