@@ -2,7 +2,7 @@
 //! the node ports of healthy nodes.
 //!
 //! Each Service of type LoadBalancer gets an address from the pool. The address is put on the edge's loopback interface
-//! (so unknown ports are refused instead of lost) and its ports into the table of [`ruleset`]. A health check per node
+//! (so unknown ports are refused instead of lost) and its ports into the table of `ruleset`. A health check per node
 //! decides who is in the slots: `healthCheckNodePort` for `externalTrafficPolicy: Local`, else the proxy's own check.
 //! Nobody healthy means that connections are refused. The client's address is kept.
 //!

@@ -1,8 +1,8 @@
 //! The load-balancer part of the service controller: keeps a provider's balancers in step with the Services that want
 //! one, and says so in events and in `status.loadBalancer`.
 //!
-//! One key is one Service. [`index`] holds Services, eligible nodes and what was last given to the provider; [`plan`]
-//! compares; [`apply`] talks to the provider and to the API. The provider is behind [`LoadBalancers`] and may be slow or
+//! One key is one Service. `index` holds Services, eligible nodes and what was last given to the provider; `plan`
+//! compares; `apply` talks to the provider and to the API. The provider is behind [`LoadBalancers`] and may be slow or
 //! refuse; a refusal is retried after 5 s, 10 s, 20 s, ... 300 s, or when the provider says.
 //! Upstream: `k8s.io/cloud-provider/controllers/service`.
 
