@@ -223,6 +223,12 @@ impl Parts {
             pod_cidrs: vec![POD_NETWORK],
             service_cidr: Some(settings.service_cidr),
             health: Some((site.address, PROXY_HEALTH_PORT).into()),
+            recorder: Some(Recorder::new(
+                self.component("system:kube-proxy"),
+                "kube-proxy",
+                Some(site.name.clone()),
+                Vocabulary::Full,
+            )),
             ..portolan_proxy::Config::new(&site.name, site.namespace.clone())
         };
         let (client, stop) = (self.component("system:kube-proxy"), self.stop_others.clone());

@@ -53,7 +53,9 @@ fn diagnose_tells_a_healthy_service_from_a_broken_one() {
     let kubectl = network.connect(&kubectl);
     let kubeconfig = network.kubeconfig.to_str().unwrap();
     let diagnose = |more: &[&str]| portolan(&[&["diagnose", "svc/plain", "--kubeconfig", kubeconfig], more].concat());
-    assert_eq!(diagnose(&[]).status.code(), Some(2), "no such Service");
+    let missing = diagnose(&[]);
+    assert_eq!(missing.status.code(), Some(1), "a Service that does not exist is a finding");
+    assert!(text(&missing.stdout).contains("plain"), "{}", text(&missing.stdout));
 
     kubectl.ok(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/clusterip.yaml")]).unwrap();
     kubectl.ok(&["rollout", "status", "--timeout=60s", "deployment/plain"]).unwrap();

@@ -49,6 +49,7 @@ fn writes(kubectl: &Kubectl) {
         &["condition met"],
     );
     says(kubectl, "wait --for=condition=Ready pod -l app=web --timeout=30s", &["condition met"]);
+    chain_in_order(kubectl);
     says(kubectl, "label service web tier=front", &["service/web labeled"]);
     says(kubectl, "annotate service web note=1", &["service/web annotated"]);
     let patches = [
@@ -62,9 +63,20 @@ fn writes(kubectl: &Kubectl) {
     }
     says(kubectl, "scale deployment/web --replicas=4", &["deployment.apps/web scaled"]);
     says(kubectl, "rollout status deployment/web --timeout=60s", &["successfully rolled out"]);
-    let manifest = "{apiVersion: v1, kind: ConfigMap, metadata: {generateName: made-}, data: {a: b}}";
-    let output = kubectl.run(&["create", "-f", "-"], manifest).unwrap();
+    let manifest = config_map("generateName", "made-");
+    let output = kubectl.run(&["create", "-f", "-"], &manifest).unwrap();
     assert!(output.stdout.contains("configmap/made-"), "{output:?}");
+}
+
+/// Before anything is changed: a repeated event counts up and moves to the end of what describe prints.
+fn chain_in_order(kubectl: &Kubectl) {
+    let chain = ["EnsuringLoadBalancer", "CreatingLoadBalancer", "CreatedLoadBalancer", "EnsuredLoadBalancer"];
+    let described = until("the Service's chain of events", 10, || {
+        let text = says(kubectl, "describe service web", &["Events:"]);
+        if chain.iter().all(|reason| text.contains(reason)) { Ok(text) } else { Err(text) }
+    });
+    let places: Vec<_> = chain.iter().map(|reason| described.find(&format!(" {reason} "))).collect();
+    assert!(places.is_sorted() && places[0].is_some(), "the chain is out of order:\n{described}");
 }
 
 fn reads(kubectl: &Kubectl) {
@@ -80,13 +92,7 @@ fn reads(kubectl: &Kubectl) {
     says(kubectl, "get endpointslices", &["IPv4", "8080", "10.244."]);
     says(kubectl, "get endpoints web", &["10.244.", ":8080"]);
     says(kubectl, "get all", &["service/web", "deployment.apps/web"]);
-    let chain = ["EnsuringLoadBalancer", "CreatingLoadBalancer", "CreatedLoadBalancer", "EnsuredLoadBalancer"];
-    let described = until("the Service's chain of events", 10, || {
-        let text = says(kubectl, "describe service web", &["Name:", "web", "Endpoints:", "10.244."]);
-        if chain.iter().all(|reason| text.contains(reason)) { Ok(text) } else { Err(text) }
-    });
-    let places: Vec<_> = chain.iter().map(|reason| described.find(&format!(" {reason} "))).collect();
-    assert!(places.is_sorted() && places[0].is_some(), "the chain is out of order:\n{described}");
+    says(kubectl, "describe service web", &["Name:", "web", "Endpoints:", "10.244."]);
     let pod = says(kubectl, "get pods -l app=web -o name", &["pod/web-"]);
     let pod = pod.lines().next().unwrap_or_default();
     says(kubectl, &format!("describe {pod}"), &["Scheduled", "Started", "portolan/echo"]);
@@ -101,6 +107,10 @@ fn reads(kubectl: &Kubectl) {
     says(kubectl, &format!("describe {}", event.lines().next().unwrap_or_default()), &["Reason:"]);
 }
 
+fn config_map(field: &str, name: &str) -> String {
+    serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {field: name}}).to_string()
+}
+
 /// `get -w` shows what is there and then what changes.
 fn watches(kubectl: &Kubectl) {
     let mut child = kubectl
@@ -111,8 +121,7 @@ fn watches(kubectl: &Kubectl) {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     let name = format!("watched-{}", kubectl.version.replace('.', "-"));
     assert!(lines.next().is_some(), "the ConfigMap made before is shown first");
-    let manifest = format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}}}");
-    assert_eq!(kubectl.run(&["create", "-f", "-"], &manifest).unwrap().code, 0);
+    assert_eq!(kubectl.run(&["create", "-f", "-"], &config_map("name", &name)).unwrap().code, 0);
     assert!(lines.any(|line| line.starts_with(&name)), "the new one follows");
     child.kill().unwrap();
     child.wait().unwrap();
