@@ -89,8 +89,11 @@ impl Registry {
                 Err(match refused {
                     Refused::Error(error) => error,
                     Refused::Lost { step: 0, .. } => ApiError::already_exists(resource, &name),
-                    Refused::Lost { current: None, .. } => ApiError::namespace_not_found(namespace),
-                    Refused::Lost { .. } => ApiError::namespace_terminating(resource, &name, namespace),
+                    Refused::Lost { step: 1, current: None } => ApiError::namespace_not_found(namespace),
+                    Refused::Lost { step: 1, .. } => ApiError::namespace_terminating(resource, &name, namespace),
+                    Refused::Lost { .. } => {
+                        ApiError::conflict(resource, &name, "its IPAddress was changed meanwhile; please try again")
+                    }
                 })
             }
         }

@@ -121,7 +121,10 @@ impl Registry {
     }
 
     pub(super) fn not_in_the_future(&self, revision: Revision) -> Result<(), ApiError> {
-        let current = self.store.revision();
-        if revision > current { Err(ApiError::too_large_revision(revision, current)) } else { Ok(()) }
+        if self.store.has_reached(revision) {
+            Ok(())
+        } else {
+            Err(ApiError::too_large_revision(revision, self.store.revision()))
+        }
     }
 }

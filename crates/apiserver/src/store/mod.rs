@@ -84,8 +84,10 @@ pub struct Object {
 impl Object {
     /// Encodes `value` as the version of `revision`; 0 leaves the object's resourceVersion as it is.
     fn encode(storage: &'static str, key: Key, mut value: Value, revision: Revision, index: &Index) -> Self {
-        if revision != 0 {
-            value["metadata"]["resourceVersion"] = Value::String(revision.to_string());
+        if revision != 0
+            && let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
+        {
+            metadata.insert("resourceVersion".to_owned(), revision.to_string().into());
         }
         // Maps with string keys always encode; an empty body would be refused by every reader, never misread.
         let json = serde_json::to_vec(&value).unwrap_or_default();
@@ -290,6 +292,8 @@ struct Shared {
     shelves: HashMap<&'static str, Shelf>,
     /// Everything up to here is on disk and readable in every storage.
     visible: AtomicU64,
+    /// Everything up to here is on disk and about to be readable: ahead of `visible` only while a group is published.
+    synced: AtomicU64,
     index: Index,
     counters: Counters,
     failed: AtomicBool,
@@ -329,6 +333,7 @@ impl Store {
         let shared = Arc::new(Shared {
             shelves,
             visible: AtomicU64::new(revision),
+            synced: AtomicU64::new(revision),
             index,
             counters: Counters::default(),
             failed: AtomicBool::new(false),
@@ -362,6 +367,20 @@ impl Store {
     /// The revision up to which everything can be read.
     pub fn revision(&self) -> Revision {
         self.shared.visible.load(Ordering::Acquire)
+    }
+
+    /// Whether the store has come to `revision`. A storage shows its own changes a moment before the last storage of
+    /// the same group does; a client that saw such a revision is made to wait out that moment here.
+    pub fn has_reached(&self, revision: Revision) -> bool {
+        loop {
+            if revision <= self.revision() {
+                return true;
+            }
+            if revision > self.shared.synced.load(Ordering::Acquire) {
+                return false;
+            }
+            std::thread::yield_now();
+        }
     }
 
     /// The present version of an object.

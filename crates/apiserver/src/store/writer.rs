@@ -156,6 +156,7 @@ impl Writer {
             }
             return;
         }
+        self.shared.synced.store(self.revision, Ordering::Release);
         let counters = &self.shared.counters;
         counters.commits.fetch_add(1, Ordering::Relaxed);
         counters.transactions.fetch_add(group.replies.len() as u64, Ordering::Relaxed);
