@@ -100,6 +100,7 @@ struct Ending {
 impl Supervisor {
     /// Runs the container until its life is over.
     pub async fn run(self) -> Outcome {
+        self.warn_of_mounts();
         let mut backoff = Duration::ZERO;
         loop {
             if self.stop.borrow().is_some() {
@@ -131,6 +132,18 @@ impl Supervisor {
                 return Outcome::Stopped;
             }
             backoff = (backoff * 2).clamp(FIRST_BACKOFF, MAX_BACKOFF);
+        }
+    }
+
+    /// The host's files are the container's files; nothing can be mounted where there may be no directory.
+    fn warn_of_mounts(&self) {
+        let mounts = self.container.volume_mounts.iter().flatten().map(|mount| mount.mount_path.as_str());
+        let mounts: Vec<_> = mounts.collect();
+        if !mounts.is_empty() {
+            let name = &self.container.name;
+            let text =
+                format!("Container {name} runs without its volumes at {}: this node has none", mounts.join(", "));
+            self.event(Reason::Failed, text);
         }
     }
 

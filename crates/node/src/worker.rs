@@ -14,7 +14,7 @@ use portolan_events::reference;
 use portolan_objects::ObjectKey;
 use portolan_runtime::Failure;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     task::JoinSet,
     time::Instant,
 };
@@ -46,6 +46,9 @@ pub struct Stop {
 pub struct Reports {
     key: ObjectKey,
     report: Mutex<Report>,
+    /// For the worker itself.
+    changed: Notify,
+    /// For the agent's loop.
     changes: mpsc::UnboundedSender<ObjectKey>,
 }
 
@@ -63,8 +66,22 @@ impl Reports {
     /// Changes the state and tells the loop.
     pub fn update(&self, change: impl FnOnce(&mut Report)) {
         change(&mut self.report.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_waiters();
         // Nobody listens any more when the agent stops.
         drop(self.changes.send(self.key.clone()));
+    }
+
+    /// Waits until the container has started.
+    async fn started(&self, name: &str) {
+        loop {
+            // Registered before looking, so that no change is missed.
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if self.snapshot().container(name).is_some_and(|container| container.started) {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Changes the state of one container and tells the loop.
@@ -107,7 +124,8 @@ impl Worker {
     pub fn start(agent: &Arc<Agent>, pod: Pod, changes: mpsc::UnboundedSender<ObjectKey>) -> Self {
         let spec = pod.spec.clone().unwrap_or_default();
         let report = resume::report(&pod, &spec, Timestamp::now());
-        let reports = Arc::new(Reports { key: ObjectKey::of(&pod), report: Mutex::new(report), changes });
+        let (key, report) = (ObjectKey::of(&pod), Mutex::new(report));
+        let reports = Arc::new(Reports { key, report, changed: Notify::new(), changes });
         let stop = watch::Sender::new(None);
         let worker = Self { uid: pod.metadata.uid.clone().unwrap_or_default(), reports, stop };
         let life = Life {
@@ -238,13 +256,8 @@ impl Life {
     /// Waits until a sidecar has started; false if the pod is to end before.
     async fn await_sidecar(&self, name: &str) -> bool {
         let mut stop = self.stop.subscribe();
-        let started = async {
-            while !self.reports.snapshot().container(name).is_some_and(|container| container.started) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
         tokio::select! {
-            () = started => true,
+            () = self.reports.started(name) => true,
             _ = stop.wait_for(Option::is_some) => false,
         }
     }
