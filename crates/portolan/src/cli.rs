@@ -24,17 +24,14 @@ pub struct Arguments {
     command: Command,
 }
 
+/// Each subcommand's help is the documentation of its options.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs a whole Service network on this machine: API, controllers, nodes with real pods, proxies, DNS, balancers.
     #[cfg(target_os = "linux")]
     Up(up::Options),
-    /// Shows the whole chain on a network of its own: traffic, scaling under load, a fault, its cause, the timeline.
     #[cfg(target_os = "linux")]
     Demo(demo::Options),
-    /// Says what an event reason means, who is hurt and what to do; without a reason, lists them all.
     Explain(explain::Options),
-    /// Walks a Service from address to pods and names the first broken link, with evidence.
     Diagnose(diagnose::Options),
     /// The inside of `up`: runs in the private namespaces that `up` makes.
     #[cfg(target_os = "linux")]

@@ -17,7 +17,7 @@ use crate::{
     output,
 };
 
-/// Walks a Service link by link (address, selector, pods, readiness, slices, ports) and names the first broken one.
+/// Walks a Service from its address to its pods and names the first broken link, with evidence
 ///
 /// Only reads. Exit code 0: every link holds; 1: a link is broken; 2: could not look.
 ///

@@ -11,7 +11,7 @@ use crate::{
     output,
 };
 
-/// Says what an event reason means, who is hurt and what to do.
+/// Says what an event reason means, who is hurt and what to do; without a reason, lists them all
 ///
 /// Examples:
 ///   portolan explain

@@ -11,12 +11,13 @@ use clap::Args;
 use crate::up::{self, Purpose, Settings, world::World};
 use stage::Stage;
 
-/// Shows the whole chain on a network of its own, in well under a minute, and leaves nothing behind.
+/// Shows the whole chain on a network of its own, in well under a minute, and leaves nothing behind
 ///
 /// Boots two nodes, applies a Deployment and a LoadBalancer Service, sends real requests by every way in, scales under
 /// load and counts failures, breaks the selector and lets `diagnose` find it, repairs it, deletes the Service and
 /// prints its events. Exit code 0 only if every step was observed.
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub struct Options {}
 
 /// Starts a throw-away world that plays the demo.

@@ -22,7 +22,7 @@ pub const POD_NETWORK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 244, 0, 0
 /// Where clients from outside live.
 pub const OUTSIDE_NETWORK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 51, 100, 0), 24);
 
-/// Runs a whole Service network on this machine, without root and without touching the host's network.
+/// Runs a whole Service network on this machine, without root and without touching the host's network
 ///
 /// Prints where the API is and where the kubeconfig lies, then stays until Ctrl-C. Node ports and load balancers are
 /// forwarded to loopback ports, which are printed as they come up.

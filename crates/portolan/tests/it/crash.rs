@@ -87,7 +87,7 @@ fn a_killed_network_leaves_no_process() {
     });
 }
 
-fn descendants(pid: u32) -> Vec<u32> {
+pub fn descendants(pid: u32) -> Vec<u32> {
     let output = std::process::Command::new("ps").args(["-eo", "pid=,ppid="]).stderr(Stdio::null()).output().unwrap();
     let pairs: Vec<(u32, u32)> = String::from_utf8_lossy(&output.stdout)
         .lines()
@@ -105,7 +105,7 @@ fn descendants(pid: u32) -> Vec<u32> {
     family.split_off(1)
 }
 
-fn is_running(pid: u32) -> bool {
+pub fn is_running(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))
 }

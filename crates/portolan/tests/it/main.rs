@@ -7,6 +7,7 @@ mod crash;
 mod demo;
 mod examples;
 mod kubectl;
+mod restart;
 mod scale;
 
 /// The program under test.
