@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until};
 
 use super::Registry;
-use crate::store::{Action, CommitError, Expect, Key, Revision, Selection, Step, Write};
+use crate::store::{Action, CommitError, Expect, Key, Lost, Object, Revision, Selection, Step, Write};
 
 const EVENTS: &str = "events";
 
@@ -20,29 +20,29 @@ struct End {
 
 /// Deletes Events when their time is over, until the server stops. Events found at start live once more as long.
 pub(crate) async fn expire_events(registry: Arc<Registry>, life: Duration) {
-    let Some(page) = registry.store.list(EVENTS, &Selection::ALL, None) else { return };
-    let mut ends: VecDeque<End> = page
-        .objects
-        .iter()
-        .map(|object| End { at: Instant::now() + life, key: object.key.clone(), revision: object.revision })
-        .collect();
-    let Some(mut changes) = registry.store.watch(EVENTS, page.revision) else { return };
+    // A reader that was lost in a burst of writes begins anew; the Events it had missed live a little longer.
+    while follow(&registry, life).await == Err(Lost::Compacted) {}
+}
+
+async fn follow(registry: &Registry, life: Duration) -> Result<(), Lost> {
+    let page = registry.store.list(EVENTS, &Selection::ALL, None).ok_or(Lost::Closed)?;
+    let mut changes = registry.store.watch(EVENTS, page.revision).ok_or(Lost::Closed)?;
+    let at = Instant::now() + life;
+    let end = |at, object: &Object| End { at, key: object.key.clone(), revision: object.revision };
+    let mut ends: VecDeque<End> = page.objects.iter().map(|object| end(at, object)).collect();
     loop {
         let next = ends.front().map_or_else(|| Instant::now() + life, |end| end.at);
         tokio::select! {
-            () = registry.stop.cancelled() => return,
+            () = registry.stop.cancelled() => return Ok(()),
             events = changes.next() => {
-                // Lost means closed here: this reader is never slow for ten thousand changes.
-                let Ok(events) = events else { return };
                 let at = Instant::now() + life;
+                let events = events?;
                 let written = events.iter().filter(|event| event.action != Action::Deleted);
-                ends.extend(written.map(|event| End { at, key: event.object.key.clone(), revision: event.object.revision }));
+                ends.extend(written.map(|event| end(at, &event.object)));
             }
             () = sleep_until(next) => {
-                while ends.front().is_some_and(|end| end.at <= Instant::now()) {
-                    if let Some(end) = ends.pop_front() {
-                        remove(&registry, end).await;
-                    }
+                while let Some(end) = ends.pop_front_if(|end| end.at <= Instant::now()) {
+                    remove(registry, end).await;
                 }
             }
         }

@@ -128,3 +128,17 @@ fn list_options_say_how_fresh_and_how_much() {
     let table = "/api/v1/pods?includeObject=Object";
     assert_eq!(list(table).include, Include::Object);
 }
+
+proptest::proptest! {
+    /// Whatever comes over the wire, the parser answers: it is the first thing that strangers reach.
+    #[test]
+    fn no_request_makes_the_parser_panic(
+        method in "GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS",
+        path in "(/(api|apis|v1|apps|namespaces|pods|services|status|log|%[0-9a-f]{2}|[a-z%.-]{0,6})){0,7}/?",
+        query in "((watch|limit|continue|labelSelector|fieldSelector|resourceVersion|sendInitialEvents|dryRun)?=?[ -~]{0,12}&?){0,4}",
+        accept in "[ -~]{0,40}",
+    ) {
+        let accept = ("accept", accept.as_str());
+        let _ = request(&method, &format!("{path}?{query}"), &[accept]);
+    }
+}
