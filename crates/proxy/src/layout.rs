@@ -100,7 +100,9 @@ impl Layout {
             let outside = shape.outside(self.detector);
             table
                 .add_rule(chain, both(outside, shape.go(flavour, SetId::SvcOut, verdicts)))
-                .add_rule(chain, shape.go(flavour, SetId::SvcIn, verdicts));
+                .add_rule(chain, shape.go(flavour, SetId::SvcIn, verdicts))
+                // The Service lost its endpoints since the first look. A packet that went on would never be translated.
+                .add_rule(chain, then(vec![Expr::Counter], Verdict::Drop));
         }
         if !self.listed_node_addresses {
             table.add_rule("nodeports", shape.learn());

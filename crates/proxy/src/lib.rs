@@ -162,7 +162,7 @@ pub async fn run(client: Client, config: Config, stop: CancellationToken) -> Res
     let ours = || watcher::Config::default().labels(OURS);
     let inputs = Inputs::new()
         .watch(Api::<Service>::all(client.clone()), ours(), |change| Input::Service(Box::new(change)))
-        .watch(Api::<EndpointSlice>::all(client.clone()), ours(), Input::Slice)
+        .watch(Api::<EndpointSlice>::all(client.clone()), ours(), |change| Input::Slice(Box::new(change)))
         .watch(Api::<Node>::all(client), own_node, |change| Input::Node(Box::new(change)))
         .signal(disturbed);
     portolan_runtime::run(part, inputs, OPTIONS, config.metrics.loop_metrics.clone(), stop).await;

@@ -4,7 +4,7 @@
 //! are in the next one; there is no other delay.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
@@ -25,6 +25,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     Metrics,
+    elements::ElementKey,
     health::{Health, Subject, serve},
     index::{Index, LiveFlows},
     kernel::Kernel,
@@ -35,6 +36,8 @@ use crate::{
 const FIRST_RETRY: Duration = Duration::from_millis(10);
 /// Longest delay.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// How long an element of a lagging set outlives its endpoint: see [`crate::sets::SetId::lags`].
+const LAG: Duration = Duration::from_secs(1);
 /// How long until a health check port that could not be opened is tried again.
 const PORT_RETRY: Duration = Duration::from_secs(5);
 
@@ -42,7 +45,7 @@ const PORT_RETRY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) enum Input {
     Service(Box<Change<Service>>),
-    Slice(Change<EndpointSlice>),
+    Slice(Box<Change<EndpointSlice>>),
     Node(Box<Change<Node>>),
     /// Somebody else changed the tables.
     Disturbed,
@@ -101,6 +104,8 @@ pub(crate) struct Proxy {
     /// When the changes of the pending Services happened.
     triggers: Vec<SystemTime>,
     refusals: u32,
+    /// Elements that wait to be deleted, by table, and when their time comes.
+    leftovers: Option<(Instant, BTreeMap<Family, HashSet<ElementKey>>)>,
     ports: BTreeMap<u16, (ObjectKey, CancellationToken)>,
     shared: Shared,
 }
@@ -124,12 +129,18 @@ impl Proxy {
             flows: BTreeSet::new(),
             triggers: Vec::new(),
             refusals: 0,
+            leftovers: None,
             ports: BTreeMap::new(),
             shared,
         }
     }
 
     fn plan_rules(&mut self) -> Option<RulesPlan> {
+        if let Some((_, ripe)) = self.leftovers.take_if(|(due, _)| *due <= Instant::now()) {
+            for (family, elements) in ripe {
+                self.planners.entry(family).and_modify(|planner| planner.ripen(elements));
+            }
+        }
         if self.planners.values().all(Planner::has_looked) {
             self.project();
         }
@@ -219,6 +230,20 @@ impl Proxy {
         if !self.index.is_dirty() && self.planners.values().all(|planner| planner.plan().is_none()) {
             self.shared.health.settled();
         }
+        self.wait_for_leftovers()
+    }
+
+    /// When to come back to delete what has to stay a little longer than its endpoint.
+    fn wait_for_leftovers(&mut self) -> Option<Duration> {
+        if self.leftovers.is_none() {
+            let found: BTreeMap<_, _> =
+                self.planners.iter().map(|(family, planner)| (*family, planner.leftovers())).collect();
+            if found.values().all(HashSet::is_empty) {
+                return None;
+            }
+            self.leftovers = Some((Instant::now() + LAG, found));
+            return Some(LAG);
+        }
         None
     }
 
@@ -261,7 +286,7 @@ impl Reconciler for Proxy {
             }
             Input::Slice(change) => {
                 self.shared.metrics.endpoints_changed();
-                self.index.slice(change);
+                self.index.slice(*change);
             }
             Input::Node(change) => {
                 self.index.node_change(*change);

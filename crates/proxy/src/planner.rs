@@ -92,6 +92,8 @@ pub(crate) struct Planner {
     targets: HashSet<Target>,
     networks: BTreeMap<SetId, Vec<Element>>,
     kernel_networks: BTreeMap<SetId, Vec<Element>>,
+    /// Elements of lagging sets whose time to go has come.
+    ripe: HashSet<ElementKey>,
 }
 
 impl Planner {
@@ -108,6 +110,7 @@ impl Planner {
             targets: HashSet::new(),
             networks,
             kernel_networks: BTreeMap::new(),
+            ripe: HashSet::new(),
         }
     }
 
@@ -150,6 +153,21 @@ impl Planner {
             }
         };
         (first..).map_while(endpoint).collect()
+    }
+
+    /// Elements of lagging sets that nobody wants and that have not been declared ripe.
+    pub(crate) fn leftovers(&self) -> HashSet<ElementKey> {
+        let steps = self.ledger.steps().into_iter().filter(|step| self.is_early(step));
+        steps.map(|step| step.key).collect()
+    }
+
+    /// These may go now, unless they are wanted again.
+    pub(crate) fn ripen(&mut self, elements: HashSet<ElementKey>) {
+        self.ripe.extend(elements);
+    }
+
+    fn is_early(&self, step: &Step) -> bool {
+        step.wanted.is_none() && step.key.set.lags() && !self.ripe.contains(&step.key)
     }
 
     /// What to do now; `None` when the kernel holds what is wanted. Changes nothing.
@@ -200,6 +218,7 @@ impl Planner {
         self.targets.extend(commit.targets);
         self.kernel_networks.extend(commit.networks);
         self.ledger.took(commit.steps);
+        self.ripe.clear();
         let undisturbed = commit.disturbances == self.disturbances;
         self.knowledge = if undisturbed { Knowledge::Complete } else { Knowledge::None };
     }
@@ -209,7 +228,8 @@ impl Planner {
         if declare {
             batch.table(&self.layout.table).declare(self.layout.declaration());
         }
-        let steps = self.ledger.steps();
+        let mut steps = self.ledger.steps();
+        steps.retain(|step| !self.is_early(step));
         let targets = self.new_targets(&steps, &self.targets);
         self.add_targets(&mut batch, &targets);
         change_elements(&mut batch, &self.layout, &steps);

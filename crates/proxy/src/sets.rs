@@ -52,6 +52,12 @@ impl SetId {
     /// Those that hold networks and are replaced as a whole.
     pub(crate) const NETWORKS: [SetId; 3] = [SetId::ServiceCidrs, SetId::PodCidrs, SetId::NodePortIps];
 
+    /// Its elements are deleted later than the endpoints that they belong to. Masquerading is decided some microseconds
+    /// after the endpoint was chosen; a packet that finds the element gone in between would keep its source for good.
+    pub(crate) fn lags(self) -> bool {
+        matches!(self, SetId::Hairpin | SetId::ClusterIps | SetId::MasqAlways | SetId::MasqHost)
+    }
+
     /// Its name in the kernel.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -188,7 +188,7 @@ fn every_way_in_leads_where_it_should() {
         for protocol in ["tcp", "udp"] {
             for row in ROWS {
                 let attempts = match row.2 {
-                    "dropped" => 1,
+                    "dropped" => 0,
                     "refused" => 2,
                     who if who.len() == 1 => 3,
                     _ => 24,

@@ -6,7 +6,7 @@ use portolan_nftables::{Batch, Element, Socket, Value};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{Feed, Lab, Outcome, ask, in_world, pods, service, slice, table};
+use super::{Feed, Lab, Outcome, SILENCE, ask_within, in_world, pods, service, slice, table};
 use crate::Config;
 
 async fn start(lab: &mut Lab, config: &Config) -> Feed {
@@ -19,7 +19,7 @@ async fn start(lab: &mut Lab, config: &Config) -> Feed {
 }
 
 async fn works(lab: &Lab) -> bool {
-    matches!(ask(lab.namespace("b"), "tcp", "10.96.0.10:80").await, Outcome::Reached(..))
+    matches!(ask_within(SILENCE, lab.namespace("b"), "tcp", "10.96.0.10:80").await, Outcome::Reached(..))
 }
 
 /// Waits until the table is whole again: every rule, and the Service reachable.

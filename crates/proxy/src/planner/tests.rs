@@ -6,9 +6,12 @@ use portolan_nftables::{Family, Op, TableId, Verdict};
 use super::*;
 use crate::sets;
 
+/// First key, last key of a range, end of an interval.
+type FakeKey = (Value, Option<Value>, bool);
+
 #[derive(Debug, Default, Clone, PartialEq)]
 struct FakeTable {
-    sets: BTreeMap<String, BTreeMap<(Value, Option<Value>, bool), Option<Data>>>,
+    sets: BTreeMap<String, BTreeMap<FakeKey, Option<Data>>>,
     chains: HashSet<String>,
 }
 
@@ -115,7 +118,8 @@ fn converge(planner: &mut Planner, kernel: &mut FakeKernel) -> usize {
     let mut commits = 0;
     for _ in 0..10 {
         match planner.plan() {
-            None => return commits,
+            None if planner.leftovers().is_empty() => return commits,
+            None => planner.ripen(planner.leftovers()),
             Some(TablePlan::Look { disturbances, .. }) => planner.observed(kernel.look(), disturbances),
             Some(TablePlan::Commit(commit)) => match kernel.commit(&commit.batch) {
                 Ok(()) => {
@@ -275,6 +279,32 @@ fn a_disturbance_during_a_transaction_is_not_forgotten() {
     kernel.commit(&commit.batch).unwrap();
     planner.committed(*commit);
     assert!(matches!(planner.plan(), Some(TablePlan::Look { .. })));
+}
+
+#[test]
+fn what_decides_masquerading_outlives_its_endpoint() {
+    let (mut planner, mut kernel) = (planner(), FakeKernel::default());
+    let hairpin = ElementKey { set: SetId::Hairpin, key: Value::new().number(7), end: None };
+    let mut elements = wants(1, 1, false);
+    elements.insert(hairpin.clone(), None);
+    planner.want(&owner("a"), elements.clone());
+    converge(&mut planner, &mut kernel);
+    planner.want(&owner("a"), Elements::new());
+    let Some(TablePlan::Commit(commit)) = planner.plan() else { panic!("a commit") };
+    kernel.commit(&commit.batch).unwrap();
+    planner.committed(*commit);
+    assert!(planner.plan().is_none(), "nothing more for now");
+    assert_eq!(planner.leftovers(), HashSet::from([hairpin]));
+    assert_eq!(kernel.table.as_ref().unwrap().sets["hairpin"].len(), 1);
+    // Wanted again before its time: nothing is left to do for it.
+    let leftovers = planner.leftovers();
+    planner.want(&owner("a"), elements);
+    planner.ripen(leftovers);
+    converge(&mut planner, &mut kernel);
+    assert_eq!(kernel.table.as_ref().unwrap().sets["hairpin"].len(), 1);
+    planner.want(&owner("a"), Elements::new());
+    converge(&mut planner, &mut kernel);
+    assert!(kernel.table.as_ref().unwrap().sets["hairpin"].is_empty());
 }
 
 #[test]
