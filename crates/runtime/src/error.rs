@@ -1,4 +1,6 @@
-//! What went wrong in a request, in the words that logs and Events show.
+//! What the API's answers mean, and what went wrong in the words that logs and Events show.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 /// The API server's message, or the error with its causes. Without this, kube prints the whole `Status` for debugging.
 pub fn describe(error: &kube::Error) -> String {
@@ -18,4 +20,9 @@ pub fn is_namespace_terminating(error: &kube::Error) -> bool {
     let kube::Error::Api(status) = error else { return false };
     let causes = status.details.iter().flat_map(|details| &details.causes);
     status.code == 403 && causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
+}
+
+/// A deleted object that is still there, because somebody has to do something first.
+pub fn has_finalizers(metadata: &ObjectMeta) -> bool {
+    metadata.finalizers.as_ref().is_some_and(|finalizers| !finalizers.is_empty())
 }

@@ -5,33 +5,57 @@
 //! the index at once, and what the watch delivers later but is older is ignored.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
 use k8s_openapi::{Metadata, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use portolan_objects::ObjectKey;
 
+/// Deleted objects that are remembered. Only what is under way when they go can still name them: a few writes of this
+/// part, and the length of the watch's delay.
+const REMEMBERED: usize = 4096;
+
 /// Objects by key. Held by an index; filled by [`crate::Change`]s and by `applied`.
 #[derive(Debug)]
 pub struct Observed<T> {
     objects: HashMap<ObjectKey, Arc<T>>,
-    /// UIDs that this part deleted and whose deletion the watch has not shown yet.
-    deleted: HashSet<String>,
+    gone: Gone,
+}
+
+/// The UIDs of objects deleted lately. A UID never comes back, but late news about it does: the watch may be behind
+/// this part's own deletion, and the answer to a write may be behind a deletion that the watch has already shown.
+#[derive(Debug, Default)]
+struct Gone {
+    uids: HashSet<String>,
+    order: VecDeque<String>,
+}
+
+impl Gone {
+    fn insert(&mut self, uid: &str) {
+        if self.uids.insert(uid.to_owned()) {
+            self.order.push_back(uid.to_owned());
+        }
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.uids.remove(&oldest);
+        }
+    }
 }
 
 impl<T> Default for Observed<T> {
     fn default() -> Self {
-        Self { objects: HashMap::new(), deleted: HashSet::new() }
+        Self { objects: HashMap::new(), gone: Gone::default() }
     }
 }
 
 impl<T: Metadata<Ty = ObjectMeta>> Observed<T> {
     /// Takes what the watch or an answer of the API shows. `false` if it is not news: already held, or older than
-    /// what is held, or of an object that this part has deleted.
+    /// what is held, or of an object that has been deleted.
     pub fn apply(&mut self, object: T) -> bool {
         let metadata = object.metadata();
-        if metadata.uid.as_ref().is_some_and(|uid| self.deleted.contains(uid)) {
+        if metadata.uid.as_ref().is_some_and(|uid| self.gone.uids.contains(uid)) {
             return false;
         }
         let key = ObjectKey::of(&object);
@@ -46,11 +70,12 @@ impl<T: Metadata<Ty = ObjectMeta>> Observed<T> {
         true
     }
 
-    /// Takes a deletion that the watch shows. `false` if it is not news: the key holds nothing, or a later object.
+    /// Takes a deletion, whether the watch shows it or this part has done it and the API has confirmed it. `false` if
+    /// it is not news: the key holds nothing, or a later object.
     pub fn delete(&mut self, object: &T) -> bool {
         let uid = object.metadata().uid.as_ref();
         if let Some(uid) = uid {
-            self.deleted.remove(uid);
+            self.gone.insert(uid);
         }
         let key = ObjectKey::of(object);
         let same = self.objects.get(&key).is_some_and(|held| held.metadata().uid.as_ref() == uid);
@@ -59,7 +84,6 @@ impl<T: Metadata<Ty = ObjectMeta>> Observed<T> {
 
     /// Takes the complete set. Returns every key that was or is held.
     pub fn reset(&mut self, objects: Vec<T>) -> HashSet<ObjectKey> {
-        self.deleted.clear();
         let mut before = std::mem::take(&mut self.objects);
         let mut keys: HashSet<ObjectKey> = before.keys().cloned().collect();
         for object in objects {
@@ -72,16 +96,6 @@ impl<T: Metadata<Ty = ObjectMeta>> Observed<T> {
             self.apply(object);
         }
         keys
-    }
-
-    /// Takes a deletion by this part itself, which the API has confirmed.
-    pub fn deleted(&mut self, object: &T) {
-        let metadata = object.metadata();
-        let key = ObjectKey::of(object);
-        if self.objects.get(&key).is_some_and(|held| held.metadata().uid == metadata.uid) {
-            self.objects.remove(&key);
-            self.deleted.extend(metadata.uid.clone());
-        }
     }
 
     /// The object with this key.
@@ -143,11 +157,20 @@ mod tests {
     fn what_this_part_deleted_does_not_come_back() {
         let mut observed = Observed::default();
         observed.apply(object("a", 1));
-        observed.deleted(&object("a", 1));
+        observed.delete(&object("a", 1));
         assert!(!observed.apply(object("a", 2)), "the watch is behind the deletion");
         assert_eq!(held(&observed), None);
         assert!(!observed.delete(&object("a", 3)));
         assert!(observed.apply(object("b", 4)));
+    }
+
+    #[test]
+    fn the_late_answer_to_a_write_does_not_bring_a_deleted_object_back() {
+        let mut observed = Observed::default();
+        observed.apply(object("a", 1));
+        assert!(observed.delete(&object("a", 3)), "the watch is ahead of the answer");
+        assert!(!observed.apply(object("a", 2)), "the answer to what was written before the deletion");
+        assert_eq!(held(&observed), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use kube::{
 use portolan_catalogue::Reason;
 use portolan_events::{Recorder, Vocabulary, reference};
 use portolan_objects::ObjectKey;
-use portolan_runtime::{Failure, describe, is_code, is_namespace_terminating};
+use portolan_runtime::{Failure, describe, has_finalizers, is_code, is_namespace_terminating};
 
 use super::plan::EndpointsPlan;
 
@@ -66,8 +66,13 @@ async fn write(api: &Api<Endpoints>, key: &ObjectKey, plan: &EndpointsPlan) -> R
         EndpointsPlan::Delete(endpoints) => {
             let uid = Preconditions { uid: endpoints.metadata.uid.clone(), resource_version: None };
             match api.delete(&key.name, &DeleteParams::default().preconditions(uid)).await {
-                Err(error) if !is_code(&error, 404) => Err(WriteError::Delete { key: key.clone(), source: error }),
-                _ => Ok(Written::Gone(Arc::clone(endpoints))),
+                Ok(answer) => Ok(match answer.left() {
+                    // Somebody's finalizer holds it: the watch will show its end.
+                    Some(held) if has_finalizers(&held.metadata) => Written::Now(Box::new(held)),
+                    _ => Written::Gone(Arc::clone(endpoints)),
+                }),
+                Err(error) if is_code(&error, 404) => Ok(Written::Gone(Arc::clone(endpoints))),
+                Err(error) => Err(WriteError::Delete { key: key.clone(), source: error }),
             }
         }
     }

@@ -38,7 +38,8 @@ impl Index {
         let Some((service, pods)) = self.backends.selected(key) else {
             self.triggers.forget(key);
             // Without a selector somebody else writes the Endpoints, as long as there is a Service at all.
-            let orphan = existing.filter(|_| self.backends.service(key).is_none())?;
+            let orphan = existing
+                .filter(|held| self.backends.service(key).is_none() && held.metadata.deletion_timestamp.is_none())?;
             return Some(EndpointsPlan::Delete(Arc::clone(orphan)));
         };
         let trigger = self.triggers.sync(key, service, &pods);
@@ -51,7 +52,9 @@ impl Index {
             Written::Now(endpoints) => {
                 self.endpoints.apply(*endpoints);
             }
-            Written::Gone(endpoints) => self.endpoints.deleted(&endpoints),
+            Written::Gone(endpoints) => {
+                self.endpoints.delete(&endpoints);
+            }
             Written::Nothing => {}
         }
     }

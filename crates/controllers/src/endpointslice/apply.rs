@@ -10,7 +10,7 @@ use kube::{
 use portolan_catalogue::Reason;
 use portolan_events::{Recorder, reference};
 use portolan_objects::ObjectKey;
-use portolan_runtime::{Failure, describe, is_code, is_namespace_terminating};
+use portolan_runtime::{Failure, describe, has_finalizers, is_code, is_namespace_terminating};
 use tracing::debug;
 
 use super::plan::SlicePlan;
@@ -82,7 +82,13 @@ async fn write(
         let name = slice.metadata.name.as_deref().unwrap_or_default();
         let uid = Preconditions { uid: slice.metadata.uid.clone(), resource_version: None };
         match api.delete(name, &DeleteParams::default().preconditions(uid)).await {
-            Ok(_) => {}
+            Ok(answer) => {
+                // Somebody's finalizer holds it: no longer ours, and the watch will show its end.
+                if let Some(held) = answer.left().filter(|held| has_finalizers(&held.metadata)) {
+                    written.written.push(held);
+                    continue;
+                }
+            }
             // Somebody else was faster.
             Err(error) if is_code(&error, 404) => {}
             Err(source) => {

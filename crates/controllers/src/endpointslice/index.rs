@@ -60,8 +60,9 @@ impl Index {
             self.put_slice(slice, &mut Vec::new());
         }
         for slice in written.deleted {
-            self.slices.deleted(&slice);
-            self.unfile(&slice);
+            if self.slices.delete(&slice) {
+                self.unfile(&slice);
+            }
         }
     }
 

@@ -88,6 +88,10 @@ async fn a_refused_write_is_reported_where_the_vocabulary_puts_it() {
         run(&world, vocabulary);
         // No API takes a loopback address for an endpoint.
         world.pod("web", "web-1", "node-1", "127.0.0.1").await;
+        // Once this later pod has been seen, that one has been seen too: then it is the creation that fails.
+        world.pod("later", "later-1", "node-1", "10.244.0.5").await;
+        world.service("later").await;
+        until(&world, "later", Some("10.244.0.5 / ")).await;
         world.service("web").await;
         let event = world.event("web", "FailedToCreateEndpoint").await;
         let message = event.message.unwrap();

@@ -137,17 +137,21 @@ async fn a_pod_on_a_missing_node_is_reported_and_published_when_the_node_comes()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_write_is_reported_in_the_words_of_the_vocabulary() {
     let cases =
-        [(Vocabulary::Full, "FailedToCreateEndpointSlice"), (Vocabulary::Upstream, "FailedToUpdateEndpointSlices")];
+        [(Vocabulary::Full, "FailedToUpdateEndpointSlice"), (Vocabulary::Upstream, "FailedToUpdateEndpointSlices")];
     for (vocabulary, reason) in cases {
         let world = start_as(vocabulary).await;
         world.node("node-1").await;
+        world.service("web").await;
+        let empty = until(&world, "web", &[]).await;
         // No API takes a loopback address for an endpoint.
         world.pod("web", "web-1", "node-1", "127.0.0.1").await;
-        world.service("web").await;
         let message = world.event("web", reason).await.message.unwrap();
-        let start = "Error updating Endpoint Slices for Service default/web: \
-                     failed to create EndpointSlice for Service default/web: ";
-        assert!(message.starts_with(start), "{message}");
+        let start = format!(
+            "Error updating Endpoint Slices for Service default/web: \
+             failed to update {} EndpointSlice for Service default/web: ",
+            empty[0].metadata.name.as_ref().unwrap()
+        );
+        assert!(message.starts_with(&start), "{message}");
         assert!(message.contains("may not be in the loopback range"), "{message}");
         world.pod("web", "web-2", "node-1", "10.244.0.5").await;
         world.api::<Pod>().delete("web-1", &DeleteParams::default().grace_period(0)).await.unwrap();
