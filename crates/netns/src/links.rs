@@ -161,6 +161,17 @@ impl Links {
             .map_err(|source| failed(operation(), source))
     }
 
+    /// Answers packets for `dst` with "host unreachable", unless a more specific route takes them.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn add_unreachable(&mut self, dst: IpNet) -> Result<()> {
+        let mut route = route_message(dst);
+        route.header.kind = RouteType::Unreachable;
+        self.acknowledged(RouteNetlinkMessage::NewRoute(route), NLM_F_CREATE | NLM_F_REPLACE)
+            .map_err(|source| failed(format!("refuse packets for {dst}"), source))
+    }
+
     /// Removes the route for exactly `dst`.
     ///
     /// # Errors

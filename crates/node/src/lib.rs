@@ -95,6 +95,9 @@ pub enum StartError {
     /// The directory for logs cannot be used.
     #[error("cannot use {0} for the logs of pods")]
     Directory(PathBuf, #[source] io::Error),
+    /// The kernel does not take the route for addresses that no pod has.
+    #[error("cannot refuse packets for the unused addresses of {0}")]
+    Route(Ipv4Net, #[source] io::Error),
     /// There can be no more threads.
     #[error("cannot start the thread that starts pods")]
     Thread(#[source] io::Error),
@@ -115,6 +118,7 @@ pub async fn run(
 ) -> Result<(), StartError> {
     let pods = config.root.join("pods");
     std::fs::create_dir_all(&pods).map_err(|error| StartError::Directory(pods, error))?;
+    refuse_unused(&config)?;
     let launcher = Launcher::start(&config.name).map_err(StartError::Thread)?;
     let address = SocketAddr::new(config.address, api::PORT);
     let listener = match &config.kubelet_tls {
@@ -143,6 +147,14 @@ pub async fn run(
         warn!(node = agent.config.name, "some pods did not end in time and are killed with the agent");
     }
     Ok(())
+}
+
+/// A packet for an address that no pod has must not leave the node: it would travel in a circle with the router, and its
+/// sender would wait instead of being told.
+fn refuse_unused(config: &Config) -> Result<(), StartError> {
+    let links = config.namespace.links();
+    let refused = links.and_then(|mut links| Ok(links.add_unreachable(config.pod_cidr.into())?));
+    refused.map_err(|error| StartError::Route(config.pod_cidr, error))
 }
 
 /// Follows Pods and Nodes until `stop`.

@@ -29,6 +29,8 @@ use crate::{
 
 mod resume;
 
+/// How long a pod's network outlives its processes.
+const LINGER: Duration = Duration::from_millis(500);
 /// First wait after a sandbox could not be made; doubled each time.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// Longest such wait.
@@ -184,6 +186,9 @@ impl Life {
         }
         self.reports.update(|report| report.finished = true);
         if let Some(sandbox) = sandbox {
+            // Until every proxy has heard of the end, connections still arrive: with its network in place the kernel
+            // refuses them at once, without it they would be lost in silence.
+            drop(tokio::time::timeout(LINGER, halt.cancelled()).await);
             let permit = self.agent.sandboxes.acquire().await;
             drop(tokio::task::spawn_blocking(move || sandbox.remove()).await);
             drop(permit);

@@ -144,6 +144,9 @@ impl Target {
         let mut answer = Vec::new();
         let mut limited = stream.take(MAX_ANSWER as u64);
         limited.read_to_end(&mut answer).await.map_err(|error| cause(&error))?;
+        if answer.is_empty() {
+            return Err("closed".to_owned());
+        }
         parse_answer(&answer).ok_or_else(|| "not an answer of the echo image".to_owned())
     }
 }

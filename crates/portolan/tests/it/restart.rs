@@ -20,7 +20,8 @@ fn a_restart_brings_back_addresses_ports_and_traffic() {
     client.ok(&["rollout", "status", "deployment/web", "--timeout=60s"]).unwrap();
     answers(&network);
     let identity = ["get", "service", "web", "-o"];
-    let template = "jsonpath={.metadata.uid} {.spec.clusterIP} {.spec.ports[0].nodePort} {.status.loadBalancer.ingress[0].ip}";
+    let template =
+        "jsonpath={.metadata.uid} {.spec.clusterIP} {.spec.ports[0].nodePort} {.status.loadBalancer.ingress[0].ip}";
     let before = client.ok(&[&identity[..], &[template]].concat()).unwrap();
     assert_eq!(before.split_whitespace().count(), 4, "{before}");
     let family = descendants(network.pid());
@@ -58,7 +59,9 @@ fn answers(network: &Network) {
         let forwards = network.forwards("default/web");
         let door = forwards.iter().find(|(inside, _)| inside.starts_with("203.0.113.")).ok_or("no forward yet")?.1;
         let mut stream = std::net::TcpStream::connect(door).map_err(|error| error.to_string())?;
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").map_err(|error| error.to_string())?;
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .map_err(|error| error.to_string())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).map_err(|error| error.to_string())?;
         if answer.contains("pod web-") { Ok(()) } else { Err(format!("{answer:?}")) }
