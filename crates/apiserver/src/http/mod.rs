@@ -99,7 +99,7 @@ impl Api {
                 let body = read(body).await?;
                 self.registry.handle(&request, &body).await.map(success)
             }
-            Operation::Probe { verbose } => Ok(self.probe(verbose)),
+            Operation::Probe { name, verbose } => Ok(self.probe(&name, verbose)),
             Operation::Version => json(version()),
             Operation::Metrics => {
                 let text = self.metrics.render(&self.registry);
@@ -128,14 +128,16 @@ impl Api {
         }
     }
 
-    fn probe(&self, verbose: bool) -> Response<Body> {
-        let failed = self.registry.store().failed();
-        let text = match (failed, verbose) {
-            (false, false) => "ok",
-            (false, true) => "[+]ping ok\n[+]store ok\nhealthz check passed\n",
-            (true, _) => "[+]ping ok\n[-]store failed: the disk refused a write; see the log\nhealthz check failed\n",
+    fn probe(&self, name: &str, verbose: bool) -> Response<Body> {
+        let (code, text) = match (self.registry.store().failed(), verbose) {
+            (false, false) => (200, "ok".to_owned()),
+            (false, true) => (200, format!("[+]ping ok\n[+]store ok\n{name} check passed\n")),
+            (true, _) => {
+                let why = "the disk refused a write; see the log";
+                (500, format!("[+]ping ok\n[-]store failed: {why}\n{name} check failed\n"))
+            }
         };
-        respond(if failed { 500 } else { 200 }, "text/plain; charset=utf-8", Body::full(text))
+        respond(code, "text/plain; charset=utf-8", Body::full(text))
     }
 }
 

@@ -23,8 +23,10 @@ mod tests;
 /// What a request asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Operation {
-    /// `/healthz`, `/livez`, `/readyz`; the flag is `?verbose`.
+    /// `/healthz`, `/livez`, `/readyz`.
     Probe {
+        /// Which of them, for the text of the answer.
+        name: String,
         /// Whether to list the checks.
         verbose: bool,
     },
@@ -234,7 +236,9 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
 /// The paths that are not resources.
 fn fixed(method: &Method, segments: &[&str], query: &Query, accept: Option<&str>) -> Result<Operation, ApiError> {
     let operation = match segments {
-        ["healthz" | "livez" | "readyz", ..] => Operation::Probe { verbose: query.flag("verbose") },
+        [name @ ("healthz" | "livez" | "readyz"), ..] => {
+            Operation::Probe { name: (*name).to_owned(), verbose: query.flag("verbose") }
+        }
         ["version"] => Operation::Version,
         ["metrics"] => Operation::Metrics,
         ["api"] => Operation::Api(accept::discovery_form(accept)?),
@@ -468,6 +472,10 @@ fn body_type(headers: &HeaderMap) -> Result<ContentType, ApiError> {
     match content_type(headers) {
         "" | "application/json" | "*/*" => Ok(ContentType::Json),
         "application/yaml" => Ok(ContentType::Yaml),
+        // kubectl of 1.32 and later writes so when it makes an object from flags, and knows no way back.
+        "application/vnd.kubernetes.protobuf" => Err(ApiError::unsupported_media_type(
+            "application/json, application/yaml; protobuf is not read: write a manifest and use kubectl create -f",
+        )),
         _ => Err(ApiError::unsupported_media_type("application/json, application/yaml")),
     }
 }
