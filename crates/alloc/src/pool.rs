@@ -27,10 +27,12 @@ pub enum PoolError {
 }
 
 /// A pool of addresses, each held by at most one owner and each owner holding at most one. The network and the broadcast
-/// address are never given out; without a request the lowest free address is.
+/// address are never given out (a /31 or /32 has neither); without a request the lowest free address is.
 #[derive(Clone, Debug)]
 pub struct LoadBalancerPool<O> {
     net: Ipv4Net,
+    /// Bit 0 stands for this address.
+    first: Ipv4Addr,
     taken: Bitmap,
     holders: BTreeMap<O, Ipv4Addr>,
 }
@@ -40,7 +42,20 @@ impl<O: Ord + Clone> LoadBalancerPool<O> {
     pub fn new(net: Ipv4Net) -> LoadBalancerPool<O> {
         let net = net.trunc();
         let size = 1usize << (32 - u32::from(net.prefix_len())).min(usize::BITS - 1);
-        LoadBalancerPool { net, taken: Bitmap::new(size.saturating_sub(2)), holders: BTreeMap::new() }
+        let edges = if net.prefix_len() < 31 { 2 } else { 0 };
+        let first = Ipv4Addr::from_bits(net.network().to_bits() + edges / 2);
+        let taken = Bitmap::new(size - usize::try_from(edges).unwrap_or_default());
+        LoadBalancerPool { net, first, taken, holders: BTreeMap::new() }
+    }
+
+    /// The pool's network.
+    pub fn network(&self) -> Ipv4Net {
+        self.net
+    }
+
+    /// Who holds the address. Looks through all holders: for messages.
+    pub fn holder(&self, address: Ipv4Addr) -> Option<&O> {
+        self.holders.iter().find(|(_, held)| **held == address).map(|(owner, _)| owner)
     }
 
     /// How many can still be given out.
@@ -89,12 +104,11 @@ impl<O: Ord + Clone> LoadBalancerPool<O> {
     fn lowest(&mut self) -> Option<Ipv4Addr> {
         let index = self.taken.next_free(0, self.taken.len())?;
         self.taken.take(index);
-        Some(Ipv4Addr::from_bits(self.net.network().to_bits() + 1 + u32::try_from(index).ok()?))
+        Some(Ipv4Addr::from_bits(self.first.to_bits() + u32::try_from(index).ok()?))
     }
 
     fn index(&self, address: Ipv4Addr) -> Option<usize> {
-        let offset = address.to_bits().checked_sub(self.net.network().to_bits())?;
-        let index = usize::try_from(offset).ok()?.checked_sub(1)?;
+        let index = usize::try_from(address.to_bits().checked_sub(self.first.to_bits())?).ok()?;
         (index < self.taken.len()).then_some(index)
     }
 }

@@ -97,6 +97,16 @@ fn pod_addresses_come_back_last() {
 }
 
 #[test]
+fn a_single_address_is_a_pool_of_one() {
+    let address = Ipv4Addr::new(203, 0, 113, 7);
+    let mut pool = LoadBalancerPool::new(net("203.0.113.7/32"));
+    assert_eq!(pool.assign(&"a", None), Ok(address));
+    assert_eq!(pool.assign(&"b", None), Err(PoolError::Exhausted(net("203.0.113.7/32"))));
+    assert_eq!(pool.holder(address), Some(&"a"));
+    assert_eq!(LoadBalancerPool::<&str>::new(net("203.0.113.6/31")).free(), 2);
+}
+
+#[test]
 fn a_pool_keeps_each_owner_at_its_address() {
     let mut pool = LoadBalancerPool::new(net("203.0.113.0/30"));
     assert_eq!(pool.assign(&"a", None), Ok(ip("203.0.113.1")));

@@ -103,14 +103,14 @@ impl LoadBalancers for Local {
         let mut state = self.shared.state.lock();
         for address in addresses {
             if let IpAddr::V4(address) = address {
-                state.pool.adopt(&id.service, *address);
+                pool::adopt(&mut state.pool, &id.service, *address);
             }
         }
     }
 
     fn get<'a>(&'a self, id: &'a BalancerId) -> BoxFuture<'a, Result<Option<Status>, CloudError>> {
         // An adopted address counts: it was a balancer when the last process stopped, and must be given back.
-        let held = self.shared.state.lock().pool.held_by(&id.service);
+        let held = self.shared.state.lock().pool.get(&id.service);
         future::ready(Ok(held.map(status))).boxed()
     }
 
@@ -142,7 +142,7 @@ impl Shared {
     fn ensure(self: &Arc<Self>, wanted: &LoadBalancer, observer: Observer<'_>) -> Result<Status, CloudError> {
         let service = &wanted.id.service;
         let mut state = self.state.lock();
-        let before = state.pool.held_by(service);
+        let before = state.pool.get(service);
         let address = state.allocate(wanted, observer)?;
         let exists = state.balancers.get(service).is_some_and(|balancer| balancer.address == address);
         if !exists {
@@ -201,7 +201,7 @@ impl State {
             Some(IpAddr::V4(address)) => Ok(Some(address)),
             None => Ok(None),
         };
-        match requested.and_then(|requested| self.pool.allocate(&wanted.id.service, requested)) {
+        match requested.and_then(|requested| pool::allocate(&mut self.pool, &wanted.id.service, requested)) {
             Ok((address, new)) => {
                 if new {
                     observer(Step::AddressAllocated(address.into()));
@@ -256,7 +256,7 @@ impl State {
     }
 
     fn delete(&mut self, service: &ObjectKey) -> Result<(), CloudError> {
-        let Some(address) = self.pool.held_by(service) else { return Ok(()) };
+        let Some(address) = self.pool.get(service) else { return Ok(()) };
         self.unprogram(service, address)?;
         if let Some(balancer) = self.balancers.remove(service) {
             self.release_checks(targets(&balancer.wanted).iter());

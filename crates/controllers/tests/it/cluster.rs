@@ -98,10 +98,7 @@ impl Cluster {
         events.retain(|event| event.involved_object.name.as_deref() == Some(name));
         // Names end in the time of the first report, which is finer than the timestamps.
         events.sort_by_key(|event| event.name_any());
-        events
-            .into_iter()
-            .map(|event| (event.reason.unwrap_or_default(), event.message.unwrap_or_default()))
-            .collect()
+        events.into_iter().map(|event| (event.reason.unwrap_or_default(), event.message.unwrap_or_default())).collect()
     }
 
     /// Only the reasons of [`Cluster::events`].
