@@ -104,10 +104,11 @@ impl Kernel {
         match self.socket.commit(&commit.batch) {
             Err(CommitError::Send { bytes, .. }) => {
                 debug!(bytes, "the transaction does not fit the send buffer and goes in pieces");
-                commit.batch.pieces(PIECE).iter().try_for_each(|piece| self.socket.commit(piece))
+                commit.batch.pieces(PIECE).iter().try_for_each(|piece| self.socket.commit(piece))?;
             }
-            result => result,
+            result => result?,
         }
+        self.socket.commit(&commit.hooks)
     }
 
     /// Deletes the UDP flows to a destination of `live` that lead to none of its endpoints. Returns how many.

@@ -156,7 +156,10 @@ impl Lab {
         let marker = Element::map(key, Data::Value(address("10.244.9.9").port(number)));
         let mut socket = self.stranger();
         let start = Instant::now();
-        while !socket.elements(&table(), "ep").unwrap_or_default().contains(&marker) {
+        // A new table gets its hooks after its elements.
+        let mut hooked = || socket.chains(&table()).is_ok_and(|chains| chains.iter().any(|name| name == "postrouting"));
+        let mut dump = self.stranger();
+        while !(dump.elements(&table(), "ep").unwrap_or_default().contains(&marker) && hooked()) {
             assert!(start.elapsed() < PATIENCE, "the proxy did not take the changes");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

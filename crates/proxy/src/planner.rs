@@ -52,6 +52,8 @@ pub(crate) enum TablePlan {
 #[derive(Debug, Clone)]
 pub(crate) struct Commit {
     pub(crate) batch: Batch,
+    /// A second transaction, where the first builds a table that no packet meets yet.
+    pub(crate) hooks: Batch,
     /// It builds the whole table. Its base chains come last, so it may be cut into several transactions.
     pub(crate) rebuild: bool,
     disturbances: u64,
@@ -235,9 +237,11 @@ impl Planner {
         change_elements(&mut batch, &self.layout, &steps);
         let networks = self.changed_networks();
         self.set_networks(&mut batch, &networks);
-        Commit { batch, rebuild: false, disturbances: self.disturbances, steps, targets, networks }
+        Commit { batch, hooks: Batch::new(), rebuild: false, disturbances: self.disturbances, steps, targets, networks }
     }
 
+    /// Builds the whole table. Interval sets come to life a moment later than the rest of a transaction, so a table
+    /// that was not there before gets its hooks in a second one.
     fn rebuild(&self, exists: bool, adopt: bool) -> Commit {
         let mut batch = Batch::new();
         let mut table = batch.table(&self.layout.table);
@@ -260,9 +264,13 @@ impl Planner {
         self.add_targets(&mut batch, &targets);
         change_elements(&mut batch, &self.layout, &steps);
         self.set_networks(&mut batch, &self.networks);
-        batch.append(self.layout.hooks());
+        let mut hooks = self.layout.hooks();
+        if exists {
+            // In one piece: between the old table and the new one no packet may go untranslated.
+            batch.append(std::mem::take(&mut hooks));
+        }
         let networks = self.networks.clone();
-        Commit { batch, rebuild: true, disturbances: self.disturbances, steps, targets, networks }
+        Commit { batch, hooks, rebuild: true, disturbances: self.disturbances, steps, targets, networks }
     }
 
     /// Targets that the steps lead to and that have no chains yet; what they fall back to comes before them.

@@ -4,9 +4,9 @@ use std::{process::Command, time::Duration};
 
 use portolan_nftables::{Batch, Element, Socket, Value};
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use super::{Feed, Lab, Outcome, SILENCE, ask_within, in_world, pods, service, slice, table};
+use super::{Feed, Lab, Outcome, PATIENCE, SILENCE, ask_within, in_world, pods, service, slice, table};
 use crate::Config;
 
 async fn start(lab: &mut Lab, config: &Config) -> Feed {
@@ -91,6 +91,13 @@ fn a_table_of_another_layout_is_replaced() {
         feed.stop().await;
         let config = lab.config();
         let feed = start_again(&mut lab, &config).await;
+        // The kernel has a transaction before the proxy counts it.
+        let counted = async {
+            while config.metrics.rebuilds() == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(PATIENCE, counted).await.unwrap();
         assert_eq!(config.metrics.rebuilds(), 1);
         assert!(works(&lab).await);
         feed.stop().await;

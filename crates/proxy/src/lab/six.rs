@@ -1,9 +1,12 @@
 //! IPv6: the twin table is built with the first Service that has an address in it, and works the same.
 
 use ipnet::IpNet;
+use portolan_nftables::{Family, TableId};
 use serde_json::json;
+use tokio::time::{Duration, timeout};
 
-use super::{Feed, Lab, Outcome, PODS, in_world, introduce, reached, service, slice};
+use super::{Feed, Lab, Outcome, PATIENCE, PODS, in_world, introduce, reached, service, slice};
+use crate::TABLE;
 
 const OUTSIDE: &str = "fd00:198::1";
 const NODE: &str = "fd00:198::2";
@@ -109,6 +112,15 @@ fn ipv6_services_work_like_ipv4_ones() {
         };
         let feed = Feed::start(&config, services, slices.to_vec());
         lab.settle(&feed).await;
+        // The marker is in the IPv4 table, which is committed first.
+        let table = TableId::new(Family::Ip6, TABLE);
+        let mut socket = lab.stranger();
+        let built = async {
+            while !socket.chains(&table).unwrap_or_default().contains(&"postrouting".to_owned()) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(PATIENCE, built).await.unwrap();
         let mut wrong = Vec::new();
         for (from, protocol, destination, who, seen) in ROWS {
             let attempts = if who == "dropped" { 0 } else { 16 };

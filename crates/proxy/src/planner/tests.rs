@@ -121,13 +121,15 @@ fn converge(planner: &mut Planner, kernel: &mut FakeKernel) -> usize {
             None if planner.leftovers().is_empty() => return commits,
             None => planner.ripen(planner.leftovers()),
             Some(TablePlan::Look { disturbances, .. }) => planner.observed(kernel.look(), disturbances),
-            Some(TablePlan::Commit(commit)) => match kernel.commit(&commit.batch) {
-                Ok(()) => {
-                    commits += 1;
-                    planner.committed(*commit);
+            Some(TablePlan::Commit(commit)) => {
+                match kernel.commit(&commit.batch).and_then(|()| kernel.commit(&commit.hooks)) {
+                    Ok(()) => {
+                        commits += 1;
+                        planner.committed(*commit);
+                    }
+                    Err(_) => planner.refused(),
                 }
-                Err(_) => planner.refused(),
-            },
+            }
         }
     }
     panic!("no end of plans: {:?}", planner.plan());
