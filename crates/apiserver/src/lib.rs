@@ -119,6 +119,11 @@ impl Server {
         Ok(Self { api: Arc::new(Api::new(registry)), stop, tasks })
     }
 
+    /// Lets another part of this process put its metrics on the server's `/metrics` page. Names must differ.
+    pub fn register_metrics<T>(&self, register: impl FnOnce(&mut prometheus_client::registry::Registry) -> T) -> T {
+        self.api.metrics().register(register)
+    }
+
     /// A client in this process with an identity of its own.
     pub fn client(&self, user: &str, groups: &[&str]) -> kube::Client {
         client::client(self.api.clone(), Identity::new(user, groups))

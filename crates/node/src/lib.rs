@@ -71,6 +71,8 @@ pub struct Config {
     pub kubelet_tls: Option<Arc<rustls::ServerConfig>>,
     /// When the agent is stopped, its pods get this long to end, or their own grace period if that is shorter.
     pub stop_deadline: Duration,
+    /// What its loop counts.
+    pub metrics: Metrics,
 }
 
 /// A local program that pods can name as their image.
@@ -176,5 +178,6 @@ async fn follow(agent: Arc<Agent>, stop: CancellationToken) {
         backoff: Backoff { base: Duration::from_millis(100), max: Duration::from_secs(30), attempts: None },
         timeout: Duration::from_secs(30),
     };
-    portolan_runtime::run(Pods::new(agent, changes), inputs, options, Metrics::default(), stop).await;
+    let metrics = agent.config.metrics.clone();
+    portolan_runtime::run(Pods::new(agent, changes), inputs, options, metrics, stop).await;
 }

@@ -30,7 +30,7 @@ fn main() {
     boots();
     let network = Network::start(PORTOLAN.as_ref(), &[]).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let client = runtime.block_on(client(&network));
+    let client = runtime.block_on(connect(&network));
     let empty = resident(network.pid());
     runtime.block_on(first_traffic(&client, &network));
     runtime.block_on(create_services(&client));
@@ -44,11 +44,11 @@ fn main() {
     let network = Network::start(PORTOLAN.as_ref(), &["--data", data.path().to_str().unwrap()]).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     println!("\n| with --data (fsync before the answer) | p50 | p99 | max | n |\n|---|---|---|---|---|");
-    runtime.block_on(async { create_services(&client(&network).await).await });
+    runtime.block_on(async { create_services(&connect(&network).await).await });
     network.stop().unwrap();
 }
 
-async fn client(network: &Network) -> Client {
+async fn connect(network: &Network) -> Client {
     let kubeconfig = Kubeconfig::read_from(&network.kubeconfig).unwrap();
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
     Client::try_from(config).unwrap()

@@ -91,6 +91,11 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// Lets another part put its metrics on the page.
+    pub(crate) fn register<T>(&self, register: impl FnOnce(&mut Page) -> T) -> T {
+        register(&mut self.page.lock())
+    }
+
     pub(super) fn observe(&self, verb: &'static str, resource: &'static str, code: u16, took: Duration) {
         self.requests.get_or_create(&RequestLabels { verb, resource, code }).inc();
         self.durations.get_or_create(&VerbLabels { verb }).observe(took.as_secs_f64());

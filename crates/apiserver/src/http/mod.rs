@@ -45,6 +45,11 @@ impl Api {
         Self { registry, metrics: Metrics::default() }
     }
 
+    /// What it counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// The registry behind it.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry

@@ -39,7 +39,7 @@ const OPTIONS: Options = Options {
 };
 
 /// Runs the controller until `stop`. The recorder speaks as `endpoint-slice-controller`.
-pub async fn run(client: Client, recorder: Recorder, stop: CancellationToken) {
+pub async fn run(client: Client, recorder: Recorder, metrics: Metrics, stop: CancellationToken) {
     let own = format!("{}={}", labels::SLICE_MANAGED_BY, labels::SLICE_CONTROLLER);
     let inputs = Inputs::new()
         .watch(Api::<Service>::all(client.clone()), watcher::Config::default(), |change| {
@@ -51,7 +51,7 @@ pub async fn run(client: Client, recorder: Recorder, stop: CancellationToken) {
             Input::Slice(Box::new(change))
         });
     let controller = Controller { index: Index::default(), client, recorder };
-    portolan_runtime::run(controller, inputs, OPTIONS, Metrics::default(), stop).await;
+    portolan_runtime::run(controller, inputs, OPTIONS, metrics, stop).await;
 }
 
 /// A change of any watched kind, boxed: their sizes differ tenfold.

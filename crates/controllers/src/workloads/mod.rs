@@ -26,21 +26,25 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use cache::{Cache, Ledger, uid};
 
 /// Runs every workload controller until `stop`. `client` gives the client of a component, by its name; each has its own
-/// identity so that the API can tell them apart.
-pub async fn run_all(client: impl Fn(&'static str) -> Client, vocabulary: Vocabulary, stop: CancellationToken) {
+/// identity so that the API can tell them apart. `metrics` gives it what to count with.
+pub async fn run_all(
+    client: impl Fn(&'static str) -> Client,
+    vocabulary: Vocabulary,
+    metrics: impl Fn(&'static str) -> Metrics,
+    stop: CancellationToken,
+) {
     let recorder = |name| Recorder::new(client(name), name, None, vocabulary);
-    let metrics = Metrics::default;
     let mut parts = JoinSet::new();
     let name = deployment::NAME;
-    parts.spawn(deployment::run(client(name), recorder(name), metrics(), stop.clone()));
+    parts.spawn(deployment::run(client(name), recorder(name), metrics(name), stop.clone()));
     let name = replicaset::NAME;
-    parts.spawn(replicaset::run(client(name), recorder(name), metrics(), stop.clone()));
+    parts.spawn(replicaset::run(client(name), recorder(name), metrics(name), stop.clone()));
     let name = scheduler::NAME;
-    parts.spawn(scheduler::run(client(name), recorder(name), metrics(), stop.clone()));
-    parts.spawn(namespace::run(client(namespace::NAME), metrics(), stop.clone()));
-    parts.spawn(serviceaccount::run(client(serviceaccount::NAME), metrics(), stop.clone()));
-    parts.spawn(garbage::run(client(garbage::NAME), metrics(), stop.clone()));
-    parts.spawn(nodes::run(client(nodes::NAME), metrics(), stop));
+    parts.spawn(scheduler::run(client(name), recorder(name), metrics(name), stop.clone()));
+    parts.spawn(namespace::run(client(namespace::NAME), metrics(namespace::NAME), stop.clone()));
+    parts.spawn(serviceaccount::run(client(serviceaccount::NAME), metrics(serviceaccount::NAME), stop.clone()));
+    parts.spawn(garbage::run(client(garbage::NAME), metrics(garbage::NAME), stop.clone()));
+    parts.spawn(nodes::run(client(nodes::NAME), metrics(nodes::NAME), stop));
     while parts.join_next().await.is_some() {}
 }
 

@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::{Endpoints, Pod, Service};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use portolan_controllers::endpoints;
 use portolan_events::Vocabulary;
+use portolan_runtime::Metrics;
 use serde_json::json;
 
 use crate::world::World;
@@ -18,7 +19,7 @@ async fn start() -> World {
 fn run(world: &World, vocabulary: Vocabulary) {
     let client = world.client_of("endpoint-controller");
     let recorder = world.recorder("endpoint-controller", vocabulary);
-    tokio::spawn(endpoints::run(client, recorder, world.stop.clone()));
+    tokio::spawn(endpoints::run(client, recorder, Metrics::default(), world.stop.clone()));
 }
 
 /// `ready / not ready` addresses of the Endpoints with this name; `None` if there is none.

@@ -8,6 +8,7 @@ use k8s_openapi::api::{
 use kube::api::{DeleteParams, Patch, PatchParams};
 use portolan_controllers::endpointslice;
 use portolan_events::Vocabulary;
+use portolan_runtime::Metrics;
 use serde_json::json;
 
 use crate::world::World;
@@ -20,7 +21,7 @@ async fn start_as(vocabulary: Vocabulary) -> World {
     let world = World::start().await;
     let client = world.client_of("endpointslice-controller");
     let recorder = world.recorder("endpoint-slice-controller", vocabulary);
-    tokio::spawn(endpointslice::run(client, recorder, world.stop.clone()));
+    tokio::spawn(endpointslice::run(client, recorder, Metrics::default(), world.stop.clone()));
     world
 }
 

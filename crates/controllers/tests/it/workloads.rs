@@ -11,6 +11,7 @@ use kube::{
 };
 use portolan_controllers::workloads;
 use portolan_events::Vocabulary;
+use portolan_runtime::Metrics;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, eventually};
@@ -20,7 +21,8 @@ async fn start(nodes: usize) -> Cluster {
     for number in 1..=nodes {
         cluster.add_node(&format!("node-{number}"), &format!("172.30.0.{}", 10 + number)).await;
     }
-    let parts = workloads::run_all(cluster.controller(), Vocabulary::Full, cluster.stop.clone());
+    let parts =
+        workloads::run_all(cluster.controller(), Vocabulary::Full, |_| Metrics::default(), cluster.stop.clone());
     cluster.spawn(parts);
     cluster.run_toy_kubelet();
     cluster

@@ -85,6 +85,7 @@ impl Cluster {
             root: self.home.path().join(&name),
             kubelet_tls: Some(Arc::new(tls)),
             stop_deadline: Duration::from_secs(5),
+            metrics: Default::default(),
         };
         self.start(config).await
     }

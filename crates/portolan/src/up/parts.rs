@@ -51,6 +51,12 @@ pub struct Parts {
     stop_others: CancellationToken,
 }
 
+/// What all nodes of the world count together: one page cannot hold a metric twice.
+struct Counters {
+    proxy: portolan_proxy::Metrics,
+    agent: Metrics,
+}
+
 impl Parts {
     /// An administrator's client.
     pub fn admin(&self) -> Client {
@@ -121,8 +127,12 @@ pub async fn start(
     write_kubeconfig(authority, settings, api)?;
     parts.start_controllers(settings, fabric)?;
     parts.start_dns(settings, fabric, broker.clone())?;
+    let counters = Counters {
+        proxy: parts.server.register_metrics(|page| portolan_proxy::Metrics::register(page, "kubeproxy")),
+        agent: parts.metrics("kubelet"),
+    };
     for site in &fabric.nodes {
-        parts.start_node(authority, settings, site)?;
+        parts.start_node(authority, settings, site, &counters)?;
     }
     parts.start_forwards(settings, fabric, broker);
     register_dns(parts.admin(), settings).await.context("cannot register the cluster DNS")?;
@@ -141,7 +151,13 @@ impl Parts {
     }
 
     fn recorder(&self, component: &'static str) -> Recorder {
-        Recorder::new(self.controller(component), component, None, Vocabulary::Full)
+        let recorder = Recorder::new(self.controller(component), component, None, Vocabulary::Full);
+        self.server.register_metrics(|page| recorder.register(page, &metric_name(component)));
+        recorder
+    }
+
+    fn metrics(&self, part: &str) -> Metrics {
+        self.server.register_metrics(|page| Metrics::register(page, &metric_name(part)))
     }
 
     /// On the host's address and inside the world.
@@ -175,20 +191,27 @@ impl Parts {
         let slices = endpointslice::run(
             self.controller("endpointslice-controller"),
             self.recorder("endpoint-slice-controller"),
+            self.metrics("endpoint-slice-controller"),
             stop.clone(),
         );
-        let endpoints =
-            endpoints::run(self.controller("endpoint-controller"), self.recorder("endpoint-controller"), stop.clone());
+        let endpoints = endpoints::run(
+            self.controller("endpoint-controller"),
+            self.recorder("endpoint-controller"),
+            self.metrics("endpoint-controller"),
+            stop.clone(),
+        );
         let balancers = loadbalancer::run(
             self.controller(loadbalancer::NAME),
             self.recorder(loadbalancer::NAME),
             Arc::new(local),
-            Metrics::default(),
+            self.metrics(loadbalancer::NAME),
             stop.clone(),
         );
-        let server = self.server.clone();
+        let (server, page) = (self.server.clone(), self.server.clone());
         let client = move |name: &'static str| server.client(&service_account(name), &["system:authenticated"]);
-        let workloads = workloads::run_all(client, Vocabulary::Full, stop.clone());
+        let metrics =
+            move |name: &'static str| page.register_metrics(|page| Metrics::register(page, &metric_name(name)));
+        let workloads = workloads::run_all(client, Vocabulary::Full, metrics, stop.clone());
         self.others.spawn(slices);
         self.others.spawn(endpoints);
         self.others.spawn(balancers);
@@ -208,6 +231,7 @@ impl Parts {
             udp: vec![fabric.edge.udp_bind(address)?],
             tcp: vec![fabric.edge.tcp_listen(address)?],
             upstreams,
+            metrics: self.server.register_metrics(portolan_dns::Metrics::register),
             reverse: vec![IpNet::V4(settings.service_cidr), IpNet::V4(POD_NETWORK)],
             ..portolan_dns::Config::new(DOMAIN)
         };
@@ -217,7 +241,13 @@ impl Parts {
     }
 
     /// The proxy and the agent of one node.
-    fn start_node(&mut self, authority: &Authority, settings: &Settings, site: &NodeSite) -> Result<()> {
+    fn start_node(
+        &mut self,
+        authority: &Authority,
+        settings: &Settings,
+        site: &NodeSite,
+        counters: &Counters,
+    ) -> Result<()> {
         let user = format!("system:node:{}", site.name);
         let config = portolan_proxy::Config {
             pod_cidrs: vec![POD_NETWORK],
@@ -229,6 +259,7 @@ impl Parts {
                 Some(site.name.clone()),
                 Vocabulary::Full,
             )),
+            metrics: counters.proxy.clone(),
             ..portolan_proxy::Config::new(&site.name, site.namespace.clone())
         };
         let (client, stop) = (self.component("system:kube-proxy"), self.stop_others.clone());
@@ -248,6 +279,7 @@ impl Parts {
             root: settings.data.join("nodes").join(&site.name),
             kubelet_tls: Some(Arc::new(tls)),
             stop_deadline: POD_DEADLINE,
+            metrics: counters.agent.clone(),
         };
         let client = self.component(&user);
         let recorder = Recorder::new(client.clone(), "kubelet", Some(site.name.clone()), Vocabulary::Full);
@@ -268,6 +300,11 @@ impl Parts {
 
 fn service_account(name: &str) -> String {
     format!("system:serviceaccount:{SYSTEM}:{name}")
+}
+
+/// `endpoint-slice-controller` as the prefix of a metric.
+fn metric_name(part: &str) -> String {
+    part.replace('-', "_")
 }
 
 fn report<E: std::error::Error + Send + Sync + 'static>(part: &str, result: Result<(), E>) {
