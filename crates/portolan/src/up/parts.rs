@@ -134,7 +134,9 @@ pub async fn start(
     for site in &fabric.nodes {
         parts.start_node(authority, settings, site, &counters)?;
     }
-    parts.start_forwards(settings, fabric, broker);
+    if settings.forwards {
+        parts.start_forwards(settings, fabric, broker);
+    }
     register_dns(parts.admin(), settings).await.context("cannot register the cluster DNS")?;
     Ok(parts)
 }

@@ -84,6 +84,8 @@ pub struct Settings {
     pub images: BTreeMap<String, PathBuf>,
     /// Where the kubeconfig goes.
     pub kubeconfig: PathBuf,
+    /// Whether node ports and balancers are forwarded to the host's loopback.
+    pub forwards: bool,
     /// The host's resolvers: what pods ask for beyond the cluster goes there.
     pub upstreams: Vec<SocketAddr>,
 }
@@ -121,6 +123,7 @@ impl Options {
             node_ports: (*self.node_port_range.start(), *self.node_port_range.end()),
             images,
             kubeconfig,
+            forwards: true,
             upstreams: resolvers(&std::fs::read_to_string(RESOLV_CONF).unwrap_or_default()),
         })
     }
@@ -151,7 +154,7 @@ impl Options {
 }
 
 impl Settings {
-    /// Settings for a network that leaves nothing behind, on any free port.
+    /// Settings for a network that is used from inside and leaves nothing behind, on any free port.
     pub fn throwaway() -> Result<Self> {
         let data = temporary()?;
         Ok(Self {
@@ -164,6 +167,7 @@ impl Settings {
             service_cidr: Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 16),
             node_ports: (30000, 32767),
             images: BTreeMap::new(),
+            forwards: false,
             upstreams: Vec::new(),
         })
     }
