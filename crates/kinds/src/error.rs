@@ -64,7 +64,7 @@ impl fmt::Display for FieldError {
 
 impl std::error::Error for FieldError {}
 
-/// A body whose bytes are not JSON or YAML; 400.
+/// A body whose bytes are not in the format they should be in; 400.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// Not JSON, or nested too deeply.
@@ -73,6 +73,9 @@ pub enum ParseError {
     /// Not YAML, nested too deeply, or aliases that expand without bound.
     #[error("couldn't get version/kind; yaml parse error: {0}")]
     Yaml(String),
+    /// Not protobuf, or of a kind that the server does not know.
+    #[error("the body is not a Kubernetes object in protobuf: {0}")]
+    Protobuf(String),
 }
 
 /// A body that parses but is not an object of its kind; 400, the text is the whole message.

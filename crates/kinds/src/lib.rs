@@ -19,6 +19,7 @@ pub mod openapi;
 mod parse;
 pub mod patch;
 mod prepare;
+mod protobuf;
 mod resource;
 mod resources;
 mod scale;

@@ -1,7 +1,7 @@
-//! Bytes to [`Value`], from JSON or YAML, remembering keys that came twice.
+//! Bytes to [`Value`], from JSON, YAML or protobuf, remembering keys that came twice.
 //!
 //! A plain `serde_json::from_slice` keeps the last of two equal keys and says nothing; strict field validation must
-//! name them. Both formats go through one visitor. Depth is limited by the parsers, alias expansion by the YAML one.
+//! name them. Both text formats go through one visitor. Depth is limited by the parsers, alias expansion by the YAML one.
 
 use std::fmt;
 
@@ -9,14 +9,18 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::error::ParseError;
+use crate::protobuf;
 
 /// What the body is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContentType {
     /// `application/json` and the JSON patch types.
     Json,
-    /// `application/yaml`, `application/apply-patch+yaml`.
+    /// `application/yaml`, `application/apply-patch+yaml`. Also for a body that may be in any of the three: JSON is YAML,
+    /// and protobuf begins with bytes that YAML may not have.
     Yaml,
+    /// `application/vnd.kubernetes.protobuf`.
+    Protobuf,
 }
 
 /// Parses a body; the second part names fields that came more than once (`spec.type`), last one kept.
@@ -30,12 +34,15 @@ pub fn parse(bytes: &[u8], content_type: ContentType) -> Result<(Value, Vec<Stri
             deserializer.end().map_err(|e| ParseError::Json(e.to_string()))?;
             value
         }
-        ContentType::Yaml => {
+        ContentType::Yaml if !bytes.starts_with(protobuf::MAGIC) => {
             let mut options = serde_saphyr::Options::default();
             options.duplicate_keys = serde_saphyr::DuplicateKeyPolicy::PassThrough;
             options.with_snippet = false;
             serde_saphyr::with_deserializer_from_slice_with_options(bytes, options, |d| seed.deserialize(d))
                 .map_err(|e| ParseError::Yaml(e.to_string()))?
+        }
+        ContentType::Yaml | ContentType::Protobuf => {
+            protobuf::decode(bytes).map_err(|e| ParseError::Protobuf(e.to_string()))?
         }
     };
     Ok((value, duplicates))
