@@ -472,10 +472,8 @@ fn body_type(headers: &HeaderMap) -> Result<ContentType, ApiError> {
     match content_type(headers) {
         "" | "application/json" | "*/*" => Ok(ContentType::Json),
         "application/yaml" => Ok(ContentType::Yaml),
-        // kubectl of 1.32 and later writes so when it makes an object from flags, and knows no way back.
-        "application/vnd.kubernetes.protobuf" => Err(ApiError::unsupported_media_type(
-            "application/json, application/yaml; protobuf is not read: write a manifest and use kubectl create -f",
-        )),
+        // What kubectl of 1.32 and later makes from flags, and what Go's typed clients send; neither falls back to JSON.
+        "application/vnd.kubernetes.protobuf" => Ok(ContentType::Protobuf),
         _ => Err(ApiError::unsupported_media_type("application/json, application/yaml")),
     }
 }

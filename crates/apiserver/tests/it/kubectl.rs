@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 
+mod from_flags;
+
 const MANIFEST: &str = r#"
 apiVersion: v1
 kind: Service

@@ -68,6 +68,7 @@ fn paths_name_resources_objects_and_parts() {
 #[test]
 fn what_is_wrong_with_a_request_has_its_own_code() {
     let protobuf = [("content-type", "application/vnd.kubernetes.protobuf")];
+    let cbor = [("content-type", "application/cbor")];
     let apply = [("content-type", "application/apply-patch+yaml")];
     let html = [("accept", "text/html")];
     for (method, target, headers, expected) in [
@@ -83,10 +84,13 @@ fn what_is_wrong_with_a_request_has_its_own_code() {
         ("POST", "/version", &[], 405),
         ("PUT", "/api/v1/namespaces/a/pods/b/log", &[], 405),
         ("GET", "/api/v1/pods", &html, 406),
-        ("POST", "/api/v1/namespaces", &protobuf, 415),
+        ("POST", "/api/v1/namespaces", &protobuf, 200),
+        ("POST", "/api/v1/namespaces", &cbor, 415),
         ("PATCH", "/api/v1/namespaces/a", &apply, 415),
         ("PATCH", "/api/v1/namespaces/a", &[], 415),
-        ("DELETE", "/api/v1/nodes/a", &protobuf, 415),
+        ("PATCH", "/api/v1/namespaces/a", &protobuf, 415),
+        ("DELETE", "/api/v1/nodes/a", &protobuf, 200),
+        ("DELETE", "/api/v1/nodes/a", &cbor, 415),
         ("GET", "/api/v1/pods?fieldSelector=spec.wheels=4", &[], 400),
         ("GET", "/api/v1/pods?labelSelector=a%20b", &[], 400),
         ("GET", "/api/v1/pods?limit=many", &[], 400),
