@@ -154,7 +154,7 @@ impl Target {
 fn parse_answer(response: &[u8]) -> Option<Answer> {
     let text = std::str::from_utf8(response).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;
-    if !head.split_whitespace().nth(1).is_some_and(|status| status == "200") {
+    if head.split_whitespace().nth(1) != Some("200") {
         return None;
     }
     serde_json::from_str(body.get(body.find('{')?..=body.rfind('}')?)?).ok()

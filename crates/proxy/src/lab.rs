@@ -78,7 +78,7 @@ impl Lab {
             ("net/ipv4/icmp_ratelimit", "0"),
         ] {
             if let Err(error) = node.sysctl(setting, value) {
-                eprintln!("skipped: {test}: {error}");
+                portolan_netns::world::skip(test, &error.to_string());
                 return None;
             }
         }

@@ -6,18 +6,9 @@
 mod kubectl;
 mod network;
 
-use std::io::Write;
-
 pub use kubectl::{Kubectl, Output};
 pub use network::Network;
-
-/// Says that a test did not run, and why, on a line that `cargo xtask test` counts.
-///
-/// Written past the harness's capture, which would hide it: a skip that nobody sees is a test that cannot fail.
-pub fn skip(test: &str, why: &str) {
-    // Standard error may be closed; then there is nobody to tell.
-    drop(writeln!(std::io::stderr(), "skipped: {test}: {why}"));
-}
+pub use portolan_netns::world::skip;
 
 /// A running network, or a skip where this machine does not allow one.
 pub fn network_or_skip(test: &str, program: &str, arguments: &[&str]) -> Option<Network> {

@@ -1,4 +1,4 @@
-//! Unmodified kubectl of two minors over TLS. Fetched by `cargo xtask test` into `target/kubectl/<minor>/kubectl`.
+//! Unmodified kubectl of two minors over TLS. Fetched by `cargo xtask test` into `target/clients/kubectl-<minor>/kubectl`.
 
 use std::{
     path::{Path, PathBuf},
@@ -41,9 +41,14 @@ struct Kubectl {
 
 impl Kubectl {
     async fn start(test: &str, minor: &str) -> Option<Self> {
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/kubectl").join(minor).join("kubectl");
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from);
+        let program = target.join(format!("clients/kubectl-{minor}/kubectl"));
         if !program.exists() {
-            eprintln!("skipped: {test}: no kubectl {minor} in target/kubectl; `cargo xtask test` fetches it");
+            portolan_netns::world::skip(
+                test,
+                &format!("no kubectl {minor} in target/clients; `cargo xtask clients` fetches it"),
+            );
             return None;
         }
         let home = tempfile::tempdir().unwrap();

@@ -269,7 +269,10 @@ async fn the_c_library_resolves_as_in_a_pod() {
     std::fs::write(&file, format!("nameserver 127.0.0.1\n{search}")).unwrap();
     let mounted = Command::new("mount").arg("--bind").arg(&file).arg("/etc/resolv.conf").output();
     if !mounted.as_ref().is_ok_and(|output| output.status.success()) {
-        return eprintln!("skipped: the_c_library_resolves_as_in_a_pod: cannot mount a resolv.conf: {mounted:?}");
+        return portolan_netns::world::skip(
+            "the_c_library_resolves_as_in_a_pod",
+            &format!("cannot mount a resolv.conf: {mounted:?}"),
+        );
     }
     // With loopback addresses alone the C library thinks that there is no IPv4 (AI_ADDRCONFIG).
     let mut links = portolan_netns::Namespace::current().unwrap().links().unwrap();
@@ -282,7 +285,9 @@ async fn the_c_library_resolves_as_in_a_pod() {
     std::fs::remove_file(file).unwrap();
     let [short, with_namespace, full, big, gone, reverse] = match answers.into_iter().collect::<io::Result<Vec<_>>>() {
         Ok(answers) => <[String; 6]>::try_from(answers).unwrap(),
-        Err(error) => return eprintln!("skipped: the_c_library_resolves_as_in_a_pod: getent: {error}"),
+        Err(error) => {
+            return portolan_netns::world::skip("the_c_library_resolves_as_in_a_pod", &format!("getent: {error}"));
+        }
     };
     for answer in [&short, &with_namespace, &full] {
         assert!(answer.starts_with("10.96.1.1 "), "{answer:?}");

@@ -34,7 +34,7 @@ fn nft(test: &str, arguments: &[&str]) -> Option<(bool, String)> {
             Some((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
         }
         Err(error) => {
-            eprintln!("skipped: {test}: cannot run nft: {error}");
+            portolan_netns::world::skip(test, &format!("cannot run nft: {error}"));
             None
         }
     }
@@ -273,7 +273,7 @@ fn a_hundred_thousand_elements_are_one_transaction() {
         Ok(()) => {}
         // Without CAP_NET_ADMIN on the host the send buffer stays small.
         Err(CommitError::Send { source, .. }) => {
-            eprintln!("skipped: {TEST}: the send buffer may not grow here: {source}");
+            portolan_netns::world::skip(TEST, &format!("the send buffer may not grow here: {source}"));
             return;
         }
         Err(error) => panic!("{error}"),
@@ -329,7 +329,7 @@ fn an_owned_table_is_safe_from_others_and_outlives_its_owner() {
     let mut declare = Batch::new();
     declare.table(&id()).declare(Table::new(id()).owned()).add_chain(Chain::new("c"));
     if let Err(error) = owner.commit(&declare) {
-        eprintln!("skipped: {TEST}: this kernel has no owned, persistent tables: {error}");
+        portolan_netns::world::skip(TEST, &format!("this kernel has no owned, persistent tables: {error}"));
         return;
     }
     let table = owner.table(&id()).unwrap().unwrap();

@@ -62,7 +62,10 @@ async fn pods_of_two_nodes_reach_each_other() {
         let log = std::fs::read_to_string(cluster.home.path().join(log)).unwrap();
         assert!(log.contains(&format!("\"client\":\"{}:", ip(&client_pod))), "the source is kept: {log}");
     } else {
-        eprintln!("skipped: network::pods_of_two_nodes_reach_each_other (from pod to pod): python3 does not run here");
+        portolan_netns::world::skip(
+            "network::pods_of_two_nodes_reach_each_other (from pod to pod)",
+            "python3 does not run here",
+        );
     }
 
     // A node that is gone is no way to anywhere.
