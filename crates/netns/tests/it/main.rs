@@ -143,7 +143,7 @@ fn a_world_is_root_with_loopback_and_processes_of_its_own() {
 #[test]
 fn exit_codes_and_signals_pass_through() {
     if let Err(why) = world::available() {
-        portolan_netns::world::skip("exit_codes_and_signals_pass_through", &format!("{why}"));
+        portolan_netns::world::skip("exit_codes_and_signals_pass_through", &why);
         return;
     }
     let shell = |script: &str| {
@@ -167,7 +167,7 @@ fn exit_codes_and_signals_pass_through() {
 #[test]
 fn nothing_survives_the_death_of_the_parent() {
     if let Err(why) = world::available() {
-        portolan_netns::world::skip("nothing_survives_the_death_of_the_parent", &format!("{why}"));
+        portolan_netns::world::skip("nothing_survives_the_death_of_the_parent", &why);
         return;
     }
     let mut command = Command::new("/bin/sh");
@@ -192,7 +192,7 @@ fn nothing_survives_the_death_of_the_parent() {
 #[test]
 fn a_world_dies_with_the_thread_that_spawned_it() {
     if let Err(why) = world::available() {
-        portolan_netns::world::skip("a_world_dies_with_the_thread_that_spawned_it", &format!("{why}"));
+        portolan_netns::world::skip("a_world_dies_with_the_thread_that_spawned_it", &why);
         return;
     }
     let mut child = std::thread::spawn(|| {
