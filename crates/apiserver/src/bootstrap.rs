@@ -1,50 +1,79 @@
 //! What exists in every cluster before the first client comes: namespaces, the Service range, the `kubernetes` Service.
 //!
-//! Upstream makes these inside the API server too (`pkg/controlplane/controller`). Run at every start; what exists stays,
-//! only the endpoints of the `kubernetes` Service follow the address given now.
+//! Upstream keeps these from inside the API server too (`pkg/controlplane/controller`, every ten seconds). Made when the
+//! server opens and made again when somebody deletes them; what exists stays as it is, only the endpoints of the
+//! `kubernetes` Service follow the server's address. A round that finds everything in place only reads the store.
 
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use ipnet::Ipv4Net;
 use portolan_kinds::Resource;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     registry::Registry,
     status::ApiError,
-    store::{Expect, Key, Step, Write},
+    store::{CommitError, Expect, Key, Step, Write},
 };
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 const PORT: u16 = 443;
+/// How long something deleted stays away at most.
+const EVERY: Duration = Duration::from_secs(10);
 
-/// Makes what is missing.
-pub(crate) async fn bootstrap(
-    registry: &Arc<Registry>,
-    service_cidr: Ipv4Net,
-    advertise: Option<SocketAddr>,
-) -> Result<(), ApiError> {
-    for name in NAMESPACES {
-        let namespace = json!({
-            "apiVersion": "v1", "kind": "Namespace",
-            "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
-        });
-        registry.ensure(resource("", "namespaces")?, namespace).await?;
+/// The cluster's own objects.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bootstrap {
+    /// The range of the Services' addresses; its first one is that of `kubernetes`.
+    pub service_cidr: Ipv4Net,
+    /// Where `kubernetes` leads; without it that Service has no endpoints.
+    pub advertise: Option<SocketAddr>,
+}
+
+impl Bootstrap {
+    /// Makes what is missing, once.
+    pub(crate) async fn reconcile(self, registry: &Registry) -> Result<(), ApiError> {
+        for name in NAMESPACES {
+            let namespace = json!({
+                "apiVersion": "v1", "kind": "Namespace",
+                "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
+            });
+            registry.ensure(resource("", "namespaces")?, namespace).await?;
+        }
+        range(registry, self.service_cidr).await?;
+        let first = self.service_cidr.hosts().next().map(|address| address.to_string());
+        registry.ensure(resource("", "services")?, service(first.as_deref(), self.advertise)).await?;
+        if let Some(address) = self.advertise {
+            for (group, plural, object) in
+                [("", "endpoints", endpoints(address)), ("discovery.k8s.io", "endpointslices", slice(address))]
+            {
+                follow(registry, resource(group, plural)?, object).await?;
+            }
+        }
+        Ok(())
     }
-    range(registry, service_cidr).await?;
-    let first = service_cidr.hosts().next().map(|address| address.to_string());
-    registry.ensure(resource("", "services")?, service(first.as_deref(), advertise)).await?;
-    if let Some(address) = advertise {
-        for (group, plural, object) in
-            [("", "endpoints", endpoints(address)), ("discovery.k8s.io", "endpointslices", slice(address))]
-        {
-            follow(registry, resource(group, plural)?, object).await?;
+
+    /// Makes what is missing, again and again until `stop`.
+    pub(crate) async fn keep(self, registry: Arc<Registry>, stop: CancellationToken) {
+        let mut said = None;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(EVERY) => {}
+            }
+            let problem = self.reconcile(&registry).await.err().map(|error| error.message);
+            // What does not change is said once: the first address may be in the hands of another Service for long.
+            if let Some(error) = problem.as_ref().filter(|_| problem != said && !stop.is_cancelled()) {
+                tracing::warn!(error, "an object that every cluster has is missing and cannot be made; trying again");
+            }
+            said = problem;
         }
     }
-    Ok(())
 }
 
 fn resource(group: &str, plural: &str) -> Result<&'static Resource, ApiError> {
@@ -118,7 +147,8 @@ fn slice(address: SocketAddr) -> Value {
 }
 
 /// Creates the object, or brings the stored one to its content.
-async fn follow(registry: &Registry, resource: &'static Resource, object: Value) -> Result<(), ApiError> {
+async fn follow(registry: &Registry, resource: &'static Resource, mut object: Value) -> Result<(), ApiError> {
+    resource.default(&mut object);
     registry.ensure(resource, object.clone()).await?;
     write(registry, resource, Key::new("default", "kubernetes"), |stored| {
         for field in ["subsets", "addressType", "endpoints", "ports"] {
@@ -145,5 +175,74 @@ async fn write(
         return Ok(());
     }
     let step = Step { storage, key, expect: Expect::Revision(current.revision), write: Write::Put(object) };
-    registry.store().commit(vec![step]).await.map(|_| ()).map_err(ApiError::internal)
+    match registry.store().commit(vec![step]).await {
+        // Someone else was faster: the next round looks again.
+        Ok(_) | Err(CommitError::Unexpected { .. }) => Ok(()),
+        Err(error) => Err(ApiError::internal(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use portolan_kinds::allocate::Allocators;
+
+    use super::*;
+    use crate::{
+        registry,
+        store::{Options, Store},
+    };
+
+    const OBJECTS: [(&str, &str, &str); 4] = [
+        ("namespaces", "", "kube-node-lease"),
+        ("services", "default", "kubernetes"),
+        ("endpoints", "default", "kubernetes"),
+        ("endpointslices.discovery.k8s.io", "default", "kubernetes"),
+    ];
+
+    fn registry() -> Registry {
+        let store = Store::open(Options::default(), &registry::storages(), registry::index()).unwrap();
+        let allocators = Allocators::new(cluster().service_cidr, 30_000..=32_767);
+        Registry::new(store, allocators, None, CancellationToken::new())
+    }
+
+    fn cluster() -> Bootstrap {
+        Bootstrap {
+            service_cidr: "10.96.0.0/16".parse().unwrap(),
+            advertise: Some("198.51.100.1:6443".parse().unwrap()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_round_that_finds_everything_writes_nothing() {
+        let registry = registry();
+        cluster().reconcile(&registry).await.unwrap();
+        let after = registry.store().revision();
+        cluster().reconcile(&registry).await.unwrap();
+        assert_eq!(registry.store().revision(), after);
+    }
+
+    #[tokio::test]
+    async fn what_was_deleted_or_changed_is_put_right() {
+        let registry = registry();
+        cluster().reconcile(&registry).await.unwrap();
+        for (storage, namespace, name) in OBJECTS {
+            let key = Key::new(namespace, name);
+            let object = registry.store().get(storage, &key).unwrap();
+            let expect = Expect::Revision(object.revision);
+            let step = Step { storage, key: key.clone(), expect, write: Write::Delete(object.value()) };
+            registry.store().commit(vec![step]).await.unwrap();
+            if storage == "services" {
+                registry.release(&object.value());
+            }
+            cluster().reconcile(&registry).await.unwrap();
+            assert!(registry.store().get(storage, &key).is_some(), "{storage} {key}");
+        }
+        let moved = Bootstrap { advertise: Some("198.51.100.2:7443".parse().unwrap()), ..cluster() };
+        moved.reconcile(&registry).await.unwrap();
+        let slice =
+            registry.store().get("endpointslices.discovery.k8s.io", &Key::new("default", "kubernetes")).unwrap();
+        assert_eq!(slice.value()["endpoints"][0]["addresses"], json!(["198.51.100.2"]));
+        assert_eq!(slice.value()["ports"][0]["port"], 7443);
+    }
 }

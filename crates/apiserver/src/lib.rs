@@ -27,6 +27,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{auth::Identity, http::BODY_LIMIT, http::VERSION, store::Retention};
 use self::{
+    bootstrap::Bootstrap,
     http::Api,
     registry::Registry,
     store::{Selection, Store},
@@ -109,11 +110,11 @@ impl Server {
         }
         let stop = CancellationToken::new();
         let registry = Arc::new(Registry::new(store.clone(), allocators, config.kubelet_client, stop.clone()));
-        bootstrap::bootstrap(&registry, config.service_cidr, config.advertise)
-            .await
-            .map_err(|error| OpenError::Bootstrap(error.message))?;
+        let own = Bootstrap { service_cidr: config.service_cidr, advertise: config.advertise };
+        own.reconcile(&registry).await.map_err(|error| OpenError::Bootstrap(error.message))?;
         let tasks = TaskTracker::new();
         tasks.spawn(registry::expire_events(registry.clone(), config.event_ttl));
+        tasks.spawn(own.keep(registry.clone(), stop.clone()));
         tasks.spawn(trim(store, stop.clone()));
         tasks.close();
         Ok(Self { api: Arc::new(Api::new(registry)), stop, tasks })

@@ -15,7 +15,7 @@ use crate::{
 const NAMES: usize = 8;
 
 impl Registry {
-    /// Stores a decoded object. Also the way in for what the server itself makes at start.
+    /// Stores a decoded object. Also the way in for what the server itself makes.
     pub(crate) async fn create(
         &self,
         resource: &'static Resource,
@@ -113,9 +113,13 @@ impl Registry {
         }
     }
 
-    /// Stores an object that the server makes at start, unless it exists.
+    /// Stores an object that the server makes by itself, unless it exists.
     pub(crate) async fn ensure(&self, resource: &'static Resource, object: Value) -> Result<(), ApiError> {
-        let namespace = object["metadata"]["namespace"].as_str().unwrap_or("").to_owned();
+        let namespace = meta::text(&object, "namespace").to_owned();
+        let key = Key::new(namespace.as_str(), meta::text(&object, "name"));
+        if self.store.get(resource.storage.as_str(), &key).is_some() {
+            return Ok(());
+        }
         match self.create(canonical(resource), &namespace, object, false).await {
             Err(error) if error.reason == "AlreadyExists" => Ok(()),
             result => result.map(|_| ()),

@@ -52,7 +52,7 @@ impl Registry {
     }
 
     /// The Service is gone.
-    pub(super) fn release(&self, service: &Value) {
+    pub(crate) fn release(&self, service: &Value) {
         self.allocators.lock().release(service);
     }
 

@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use futures::StreamExt;
 use k8s_openapi::api::{
     core::v1::{ConfigMap, Endpoints, Event, Namespace, Pod, Service},
     discovery::v1::EndpointSlice,
@@ -5,7 +8,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api,
-    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams},
 };
 use serde_json::json;
 
@@ -26,6 +29,21 @@ async fn a_new_cluster_has_what_every_cluster_has() {
     Api::<EndpointSlice>::default_namespaced(client.clone()).get("kubernetes").await.unwrap();
     Api::<ServiceCIDR>::all(client.clone()).get("kubernetes").await.unwrap();
     Api::<IPAddress>::all(client).get("10.96.0.1").await.unwrap();
+}
+
+#[tokio::test]
+async fn the_kubernetes_service_comes_back_when_it_is_deleted() {
+    let (server, client) = server().await;
+    let api = Api::<Service>::default_namespaced(client);
+    let old = api.get("kubernetes").await.unwrap();
+    api.delete("kubernetes", &DeleteParams::default()).await.unwrap();
+    let from = api.list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
+    let stream = api.watch(&WatchParams::default(), &from).await.unwrap();
+    let mut stream = std::pin::pin!(stream);
+    let event = tokio::time::timeout(Duration::from_secs(30), stream.next()).await.unwrap().unwrap().unwrap();
+    let WatchEvent::Added(new) = event else { panic!("{event:?}") };
+    assert_eq!(new.spec.unwrap().cluster_ip, old.spec.unwrap().cluster_ip);
+    server.close().await;
 }
 
 #[tokio::test]
