@@ -8,7 +8,7 @@ use portolan_catalogue::Lang;
 
 #[cfg(target_os = "linux")]
 use crate::{demo, up};
-use crate::{diagnose, echo, explain, probe};
+use crate::{diagnose, echo, explain, output, probe};
 
 /// The Kubernetes Service network in one binary, and the doctor for it.
 ///
@@ -107,6 +107,10 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
 fn init_log(filter: &str) -> Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .map_err(|error| anyhow::anyhow!("--log {filter}: {error}; try `info` or `portolan_proxy=debug,warn`"))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(output::log_colour())
+        .init();
     Ok(())
 }

@@ -78,9 +78,8 @@ fn service_name(argument: &str) -> Result<&str> {
 async fn config(options: &Options) -> Result<Config> {
     let choice = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
     let kubeconfig = match &options.kubeconfig {
-        Some(path) => {
-            Kubeconfig::read_from(path).with_context(|| format!("cannot read the kubeconfig {}", path.display()))?
-        }
+        // The error names the file itself.
+        Some(path) => Kubeconfig::read_from(path).context("cannot read the kubeconfig")?,
         None => Kubeconfig::read()
             .context("cannot read a kubeconfig; set KUBECONFIG to the file that `portolan up` printed")?,
     };

@@ -9,6 +9,11 @@ pub fn colour() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
+/// The same for logs, which go to standard error.
+pub fn log_colour() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// Columns of the terminal, or a comfortable width for files and pipes.
 pub fn width() -> usize {
     comfy_table::Table::new().width().map_or(100, usize::from).clamp(40, 110)
@@ -22,6 +27,12 @@ pub fn print(text: &str) -> Result<()> {
         out.write_all(b"\n")?;
     }
     Ok(out.flush()?)
+}
+
+/// Prints one line for whoever listens. That nobody does any more, as after `| head`, must not stop a running network.
+pub fn say(line: impl std::fmt::Display) {
+    // Nothing can be done about it, and nothing has to be.
+    let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
 /// Prints JSON the way kubectl does: indented by four.

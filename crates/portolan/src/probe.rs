@@ -23,6 +23,8 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
+use crate::output;
+
 /// Most requests under way at once; beyond it a request counts as failed instead of piling up.
 const IN_FLIGHT: usize = 2000;
 /// An echo answer is a few hundred bytes; more than this is not one.
@@ -223,7 +225,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let timeout = Duration::try_from_secs_f64(options.timeout).context("--timeout must be a number of seconds")?;
     let total = runtime.block_on(report(target, options, timeout))?;
-    println!("{}", serde_json::to_string(&serde_json::json!({ "total": total }))?);
+    output::say(serde_json::json!({ "total": total }));
     Ok(if total.failures() == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
@@ -240,7 +242,7 @@ async fn report(target: Target, options: &Options, timeout: Duration) -> Result<
         };
         let stretch = load.take();
         if stretch != Report::default() {
-            println!("{}", serde_json::to_string(&stretch)?);
+            output::say(serde_json::to_string(&stretch)?);
             total.add(&stretch);
         }
         if stopped {

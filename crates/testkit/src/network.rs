@@ -5,7 +5,10 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -29,6 +32,7 @@ pub struct Network {
     pub kubeconfig: PathBuf,
     home: TempDir,
     output: Arc<Mutex<Vec<String>>>,
+    reading: Arc<AtomicBool>,
     started: Instant,
 }
 
@@ -50,13 +54,17 @@ impl Network {
             command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start up")?;
         let output = Arc::new(Mutex::new(Vec::new()));
         let stdout = BufReader::new(child.stdout.take().context("no stdout")?);
-        let lines = output.clone();
+        let (lines, reading) = (output.clone(), Arc::new(AtomicBool::new(true)));
+        let go_on = reading.clone();
         thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
                 lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                if !go_on.load(Ordering::Relaxed) {
+                    break;
+                }
             }
         });
-        let mut network = Self { child, kubeconfig, home, output, started };
+        let mut network = Self { child, kubeconfig, home, output, reading, started };
         network.await_boot()?;
         Ok(network)
     }
@@ -77,6 +85,11 @@ impl Network {
     /// What it printed so far.
     pub fn lines(&self) -> Vec<String> {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Closes its standard output after the next line, as `head` does.
+    pub fn stop_reading(&self) {
+        self.reading.store(false, Ordering::Relaxed);
     }
 
     /// The process on the host's side.

@@ -8,7 +8,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use crate::up::{self, Purpose, Settings, world::World};
+use crate::{
+    output,
+    up::{self, Purpose, Settings, world::World},
+};
 use stage::Stage;
 
 /// Shows the whole chain on a network of its own, in well under a minute, and leaves nothing behind
@@ -22,7 +25,7 @@ pub struct Options {}
 
 /// Starts a throw-away world that plays the demo.
 pub fn run(Options {}: Options, log: &str) -> Result<ExitCode> {
-    println!("booting a Service network: 2 nodes, controllers, proxies, DNS, a load balancer");
+    output::say("booting a Service network: 2 nodes, controllers, proxies, DNS, a load balancer");
     up::supervise(&Settings::throwaway()?, Purpose::Demo, log)
 }
 

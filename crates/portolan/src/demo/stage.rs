@@ -32,22 +32,22 @@ impl Stage {
         let heading = format!("{}. {name}", self.acts);
         let at = format!("{:.1} s", self.started.elapsed().as_secs_f32());
         if self.colour {
-            println!("\n\x1b[1m{heading}\x1b[0m  \x1b[2m{at}\x1b[0m");
+            output::say(format!("\n\x1b[1m{heading}\x1b[0m  \x1b[2m{at}\x1b[0m"));
         } else {
-            println!("\n{heading}  [{at}]");
+            output::say(format!("\n{heading}  [{at}]"));
         }
         play.await.with_context(|| format!("the demo failed in step {heading:?}"))
     }
 
     /// The last line.
     pub fn finish(&self) {
-        println!("\nevery step was observed, in {:.1} s", self.started.elapsed().as_secs_f32());
+        output::say(format!("\nevery step was observed, in {:.1} s", self.started.elapsed().as_secs_f32()));
     }
 }
 
 /// Prints one observation of the running act.
 pub fn say(text: impl AsRef<str>) {
-    text.as_ref().lines().for_each(|line| println!("   {line}"));
+    text.as_ref().lines().for_each(|line| output::say(format!("   {line}")));
 }
 
 /// Waits until `look` gives something, showing what it says meanwhile; fails after [`PATIENCE`] with its last words.

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    io,
+    fmt, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
@@ -25,6 +25,8 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, warn};
 
+use crate::output;
+
 /// Connections that one forward carries at a time; more wait in the listener's backlog.
 const CONNECTIONS: usize = 1024;
 /// UDP clients that one forward remembers, and for how long without a datagram.
@@ -40,6 +42,12 @@ struct Entrance {
     wish: u16,
 }
 
+impl fmt::Display for Entrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.inside, self.protocol)
+    }
+}
+
 /// A forward that is open; dropping it closes it.
 struct Open {
     outside: SocketAddr,
@@ -50,6 +58,8 @@ struct Forwarder {
     broker: Arc<BrokerClient>,
     node: IpAddr,
     list: PathBuf,
+    /// Host ports of the last run, by `NAMESPACE/NAME INSIDE/PROTOCOL`.
+    remembered: HashMap<String, u16>,
     services: HashMap<ObjectKey, Service>,
     open: BTreeMap<ObjectKey, BTreeMap<Entrance, Open>>,
 }
@@ -71,7 +81,8 @@ pub async fn run(client: Client, broker: Arc<BrokerClient>, node: IpAddr, list: 
         backoff: Backoff { base: Duration::from_millis(200), max: Duration::from_secs(30), attempts: None },
         timeout: Duration::from_secs(5),
     };
-    let part = Forwarder { broker, node, list, services: HashMap::new(), open: BTreeMap::new() };
+    let remembered = remembered(&std::fs::read_to_string(&list).unwrap_or_default());
+    let part = Forwarder { broker, node, list, remembered, services: HashMap::new(), open: BTreeMap::new() };
     portolan_runtime::run(part, inputs, options, Metrics::default(), stop).await;
 }
 
@@ -102,7 +113,10 @@ impl Reconciler for Forwarder {
     }
 
     fn plan(&mut self, key: &ObjectKey) -> Option<Plan> {
-        let wanted = self.services.get(key).map(|service| entrances(service, self.node)).unwrap_or_default();
+        let mut wanted = self.services.get(key).map(|service| entrances(service, self.node)).unwrap_or_default();
+        for entrance in wanted.iter_mut().filter(|entrance| entrance.wish == 0) {
+            entrance.wish = self.remembered.get(&format!("{key} {entrance}")).copied().unwrap_or_default();
+        }
         let current = self.open.get(key);
         let has = |entrance: &Entrance| current.is_some_and(|open| open.contains_key(entrance));
         let plan = Plan {
@@ -127,7 +141,7 @@ impl Reconciler for Forwarder {
             let mut opened = Vec::new();
             for entrance in plan.open {
                 let forward = open(&broker, &entrance).map_err(|error| Failure::new(&error))?;
-                println!("forward    {key} {}/{} on {}", entrance.inside, entrance.protocol, forward.outside);
+                output::say(format!("forward    {key} {entrance} on {}", forward.outside));
                 opened.push((entrance, forward));
             }
             Ok((opened, plan.close))
@@ -136,7 +150,11 @@ impl Reconciler for Forwarder {
 
     fn applied(&mut self, key: &ObjectKey, (opened, closed): Self::Outcome) -> Option<Duration> {
         let forwards = self.open.entry(key.clone()).or_default();
-        closed.iter().for_each(|entrance| drop(forwards.remove(entrance)));
+        for entrance in &closed {
+            if forwards.remove(entrance).is_some() {
+                output::say(format!("forward    {key} {entrance} closed"));
+            }
+        }
         forwards.extend(opened);
         if forwards.is_empty() {
             self.open.remove(key);
@@ -159,6 +177,16 @@ impl Forwarder {
             .collect();
         std::fs::write(&self.list, lines)
     }
+}
+
+/// The ports in a list that [`Forwarder::write_list`] wrote: a balancer keeps its port on the host over a restart.
+fn remembered(list: &str) -> HashMap<String, u16> {
+    list.lines()
+        .filter_map(|line| {
+            let (entrance, outside) = line.rsplit_once(' ')?;
+            Some((entrance.to_owned(), outside.parse::<SocketAddr>().ok()?.port()))
+        })
+        .collect()
 }
 
 /// The node ports and balancer addresses of a Service.
@@ -281,6 +309,14 @@ async fn answer_udp(to: Arc<UdpSocket>, from: Arc<UdpSocket>, client: SocketAddr
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn ports_of_the_last_run_are_remembered_by_service_and_entrance() {
+        let list = "default/web 203.0.113.1:80/TCP 127.0.0.1:40001\nnonsense\n";
+        let ports = remembered(list);
+        assert_eq!(ports.get("default/web 203.0.113.1:80/TCP"), Some(&40001));
+        assert_eq!(ports.len(), 1);
+    }
 
     #[test]
     fn node_ports_keep_their_number_and_balancer_addresses_take_any() {

@@ -17,6 +17,7 @@ use std::{
         fd::{AsRawFd, OwnedFd},
         unix::{net::UnixStream, process::ExitStatusExt},
     },
+    path::Path,
     process::{Child, Command, ExitCode, ExitStatus, Stdio},
     thread,
     time::Duration,
@@ -63,6 +64,7 @@ pub fn supervise(settings: &Settings, purpose: Purpose, log: &str) -> Result<Exi
              (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces > 0)"
         )
     })?;
+    let _temporary = settings.ephemeral.then(|| Temporary(&settings.data));
     let listener = TcpListener::bind(settings.listen).with_context(|| {
         format!("cannot listen on {}: choose another address with --listen, or end what uses it", settings.listen)
     })?;
@@ -75,12 +77,18 @@ pub fn supervise(settings: &Settings, purpose: Purpose, log: &str) -> Result<Exi
         drop(Broker::serve_with_upstreams(ours, &upstreams));
     });
     broker.context("cannot start the broker thread")?;
-    let status = await_end(child)?;
-    if settings.ephemeral {
-        std::fs::remove_dir_all(&settings.data)
-            .with_context(|| format!("cannot remove {}", settings.data.display()))?;
+    await_end(child).map(exit_code)
+}
+
+/// A directory that goes when the network does, however it ends.
+struct Temporary<'a>(&'a Path);
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(self.0) {
+            tracing::warn!(directory = %self.0.display(), %error, "cannot remove the temporary directory");
+        }
     }
-    Ok(exit_code(status))
 }
 
 fn start_world(settings: &Settings, purpose: Purpose, log: &str, listener: OwnedFd, broker: OwnedFd) -> Result<Child> {

@@ -11,8 +11,14 @@ use std::{
 
 use anyhow::{Context, Result};
 use ipnet::IpNet;
-use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
-use kube::{Api, Client, api::PostParams};
+use k8s_openapi::api::{
+    core::v1::{Node, Pod, Service},
+    discovery::v1::EndpointSlice,
+};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, ListParams, PostParams},
+};
 use portolan_apiserver::{Server, pki::Authority};
 use portolan_cloud::local::Local;
 use portolan_controllers::{endpoints, endpointslice, loadbalancer, workloads};
@@ -22,7 +28,7 @@ use portolan_runtime::Metrics;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{
     fabric::{EDGE_INSIDE, Fabric, NodeSite, OUTSIDE},
@@ -39,6 +45,8 @@ const DOMAIN: &str = "cluster.local";
 const SYSTEM: &str = "kube-system";
 /// A network that was killed a moment ago may still hold its store.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+/// How soon a deleted DNS Service is back.
+const KEEP_EVERY: Duration = Duration::from_secs(10);
 /// Pods get this long to end when the world is told to stop.
 pub const POD_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -94,7 +102,7 @@ pub async fn open_server(settings: &Settings, authority: &Authority) -> Result<S
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             Err(error) => {
-                return Err(error).with_context(|| format!("cannot open the store in {}", settings.data.display()));
+                return Err(error).context("cannot start the API server");
             }
         }
     }
@@ -137,7 +145,9 @@ pub async fn start(
     if settings.forwards {
         parts.start_forwards(settings, fabric, broker);
     }
-    register_dns(parts.admin(), settings).await.context("cannot register the cluster DNS")?;
+    register_dns(&parts.admin(), settings).await.context("cannot register the cluster DNS")?;
+    retire_nodes(&parts.admin(), fabric).await.context("cannot remove the nodes of an earlier run")?;
+    parts.keep_dns(settings);
     Ok(parts)
 }
 
@@ -242,6 +252,19 @@ impl Parts {
         Ok(())
     }
 
+    /// Puts the DNS Service back if somebody deletes it: every pod's resolv.conf names its address.
+    fn keep_dns(&mut self, settings: &Settings) {
+        let (admin, settings, stop) = (self.admin(), settings.clone(), self.stop_others.clone());
+        self.others.spawn(async move {
+            let mut ticks = tokio::time::interval(KEEP_EVERY);
+            while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+                if let Err(error) = register_dns(&admin, &settings).await {
+                    warn!(error = %format!("{error:#}"), "cannot register the cluster DNS, trying again");
+                }
+            }
+        });
+    }
+
     /// The proxy and the agent of one node.
     fn start_node(
         &mut self,
@@ -332,6 +355,8 @@ fn images(settings: &Settings) -> Result<std::collections::BTreeMap<String, port
 fn write_kubeconfig(authority: &Authority, settings: &Settings, api: SocketAddr) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let path = &settings.kubeconfig;
+    // A client cannot connect to "any address".
+    let api = if api.ip().is_unspecified() { SocketAddr::from(([127, 0, 0, 1], api.port())) } else { api };
     let text = authority.kubeconfig(&format!("https://{api}"), "admin", "system:masters")?;
     // Written beside and renamed: a reader never sees half a file, and an old file's wider mode does not stay.
     let partial = path.with_extension(format!("{}.tmp", std::process::id()));
@@ -343,8 +368,8 @@ fn write_kubeconfig(authority: &Authority, settings: &Settings, api: SocketAddr)
     write().with_context(|| format!("cannot write the kubeconfig {}", path.display()))
 }
 
-/// The Service kube-dns and where it leads. Made once; a restart finds both in the store.
-async fn register_dns(admin: Client, settings: &Settings) -> Result<()> {
+/// The Service kube-dns and where it leads. Nothing happens if they are there, as after a restart.
+async fn register_dns(admin: &Client, settings: &Settings) -> Result<()> {
     let service: Service = serde_json::from_value(json!({
         "metadata": {
             "name": "kube-dns",
@@ -371,7 +396,26 @@ async fn register_dns(admin: Client, settings: &Settings) -> Result<()> {
         ],
     }))?;
     create_once(&Api::namespaced(admin.clone(), SYSTEM), &service).await?;
-    create_once(&Api::namespaced(admin, SYSTEM), &slice).await
+    create_once(&Api::namespaced(admin.clone(), SYSTEM), &slice).await
+}
+
+/// The store may know nodes that this run does not have: they and their pods are gone, and nobody else would say so.
+async fn retire_nodes(admin: &Client, fabric: &Fabric) -> Result<()> {
+    let ours = |name: &str| fabric.nodes.iter().any(|site| site.name == name);
+    let nodes = Api::<Node>::all(admin.clone());
+    for node in nodes.list_metadata(&ListParams::default()).await? {
+        let name = node.name_any();
+        if ours(&name) {
+            continue;
+        }
+        let bound = ListParams::default().fields(&format!("spec.nodeName={name}"));
+        for pod in Api::<Pod>::all(admin.clone()).list_metadata(&bound).await? {
+            let pods = Api::<Pod>::namespaced(admin.clone(), &pod.namespace().unwrap_or_default());
+            pods.delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await?;
+        }
+        nodes.delete(&name, &DeleteParams::default()).await?;
+    }
+    Ok(())
 }
 
 async fn create_once<K>(api: &Api<K>, object: &K) -> Result<()>

@@ -4,12 +4,12 @@ use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     ops::RangeInclusive,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
 /// Most nodes of one network: their addresses are 172.30.0.11 and up, their pods 10.244.1.0/24 and up.
@@ -47,10 +47,10 @@ pub struct Options {
     #[arg(long, default_value = "127.0.0.1:6443", value_name = "ADDRESS")]
     listen: SocketAddr,
     /// Addresses for Services of type LoadBalancer.
-    #[arg(long, default_value = "203.0.113.0/24", value_name = "CIDR")]
+    #[arg(long, default_value = "203.0.113.0/24", value_name = "CIDR", value_parser = parse_cidr)]
     lb_pool: Ipv4Net,
     /// Addresses for Services.
-    #[arg(long, default_value = "10.96.0.0/16", value_name = "CIDR")]
+    #[arg(long, default_value = "10.96.0.0/16", value_name = "CIDR", value_parser = parse_cidr)]
     service_cidr: Ipv4Net,
     /// Ports for Services of type NodePort and LoadBalancer.
     #[arg(long, default_value = "30000-32767", value_name = "FROM-TO", value_parser = parse_range)]
@@ -94,27 +94,13 @@ impl Options {
     /// Decides every default and refuses what cannot work.
     pub fn settle(self) -> Result<Settings> {
         self.check_pools()?;
+        let images = self.images.into_iter().map(check_image).collect::<Result<_>>()?;
+        let kubeconfig = self.kubeconfig_out.map(std::path::absolute).transpose()?;
         let data = if self.ephemeral { temporary()? } else { self.data.map_or_else(default_data, Ok)? };
-        std::fs::create_dir_all(&data).with_context(|| {
-            format!("cannot create the data directory {}; choose another with --data", data.display())
-        })?;
-        let data = data.canonicalize().with_context(|| format!("cannot resolve {}", data.display()))?;
-        let kubeconfig = match self.kubeconfig_out {
-            Some(path) => std::path::absolute(path)?,
-            None => data.join("kubeconfig"),
-        };
-        let images = self
-            .images
-            .into_iter()
-            .map(|(name, path)| {
-                let path = path
-                    .canonicalize()
-                    .with_context(|| format!("--image {name}={}: no such program", path.display()))?;
-                Ok((name, path))
-            })
-            .collect::<Result<_>>()?;
+        let data = make_private(&data)?;
         Ok(Settings {
             nodes: self.nodes,
+            kubeconfig: kubeconfig.unwrap_or_else(|| data.join("kubeconfig")),
             data,
             ephemeral: self.ephemeral,
             listen: self.listen,
@@ -122,7 +108,6 @@ impl Options {
             service_cidr: self.service_cidr,
             node_ports: (*self.node_port_range.start(), *self.node_port_range.end()),
             images,
-            kubeconfig,
             forwards: true,
             upstreams: resolvers(&std::fs::read_to_string(RESOLV_CONF).unwrap_or_default()),
         })
@@ -136,6 +121,9 @@ impl Options {
             ("the pods' network", POD_NETWORK),
             ("the outside network", OUTSIDE_NETWORK),
         ];
+        for (name, pool) in &pools[..2] {
+            check_pool(name, pool)?;
+        }
         for (index, (name, pool)) in pools.iter().enumerate() {
             for (other_name, other) in &pools[index + 1..] {
                 if pool.contains(other) || other.contains(pool) {
@@ -183,6 +171,41 @@ impl Settings {
     }
 }
 
+/// A range that can hold addresses for others to connect to.
+fn check_pool(name: &str, pool: &Ipv4Net) -> Result<()> {
+    let first = pool.network();
+    if first.is_loopback() || first.is_multicast() || first.is_unspecified() || first.is_link_local() {
+        bail!("{name} {pool}: nobody can connect to such addresses; choose a private or documentation range");
+    }
+    if pool.prefix_len() < 8 {
+        bail!("{name} {pool} is too large: use a /8 or narrower");
+    }
+    Ok(())
+}
+
+/// The program of `--image NAME=PATH`, absolute.
+fn check_image((name, path): (String, PathBuf)) -> Result<(String, PathBuf)> {
+    use std::os::unix::fs::PermissionsExt;
+    let given = path.display().to_string();
+    let path = path.canonicalize().with_context(|| format!("--image {name}={given}: cannot find the program"))?;
+    let metadata = path.metadata().with_context(|| format!("--image {name}={given}: cannot look at the program"))?;
+    if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
+        bail!("--image {name}={given}: not an executable file");
+    }
+    Ok((name, path))
+}
+
+/// The data directory, absolute. Made for its owner alone: it holds keys, Secrets and the logs of pods.
+fn make_private(data: &Path) -> Result<PathBuf> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("cannot create the data directory {}; choose another with --data", data.display()))?;
+    data.canonicalize().with_context(|| format!("cannot resolve {}", data.display()))
+}
+
 /// The nameservers of a resolv.conf, at most the three that resolvers use.
 fn resolvers(text: &str) -> Vec<SocketAddr> {
     text.lines()
@@ -220,6 +243,18 @@ fn parse_range(text: &str) -> Result<RangeInclusive<u16>, String> {
     Ok(from..=to)
 }
 
+fn parse_cidr(text: &str) -> Result<Ipv4Net, String> {
+    let net = match text.parse::<IpNet>() {
+        Ok(IpNet::V4(net)) => net,
+        Ok(IpNet::V6(_)) => return Err("only IPv4 networks can be run".to_owned()),
+        Err(_) => return Err("write it as ADDRESS/BITS, such as 203.0.113.0/24".to_owned()),
+    };
+    if net != net.trunc() {
+        return Err(format!("has host bits set; did you mean {}?", net.trunc()));
+    }
+    Ok(net)
+}
+
 fn parse_image(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.to_owned(), path.into())),
@@ -253,6 +288,26 @@ mod tests {
         assert!(error.contains("--service-cidr") && error.contains("the pods' network"), "{error}");
         assert!(options("198.51.100.0/25", "10.96.0.0/16").check_pools().is_err());
         assert!(options("203.0.113.0/24", "10.96.0.0/28").check_pools().is_err());
+    }
+
+    #[test]
+    fn pools_that_nobody_can_reach_are_refused() {
+        for (pool, services) in
+            [("127.0.0.0/8", "10.96.0.0/16"), ("224.0.0.0/24", "10.96.0.0/16"), ("203.0.113.0/24", "0.0.0.0/4")]
+        {
+            assert!(options(pool, services).check_pools().is_err(), "{pool} {services}");
+        }
+        assert!(parse_cidr("203.0.113.5/24").unwrap_err().contains("203.0.113.0/24"));
+        assert!(parse_cidr("fd00::/108").unwrap_err().contains("IPv4"));
+        assert!(parse_cidr("nonsense").unwrap_err().contains("ADDRESS/BITS"));
+    }
+
+    #[test]
+    fn an_image_must_be_a_program() {
+        let image = |path: &str| check_image(("x".to_owned(), path.into()));
+        assert!(image("/bin/sh").is_ok());
+        assert!(image("/etc/passwd").unwrap_err().to_string().contains("not an executable file"));
+        assert!(image("/nowhere").is_err() && image("/etc").is_err());
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::{
     fabric::Fabric,
     parts::{self, Parts},
 };
-use crate::demo;
+use crate::{demo, output};
 
 /// What the host's side hands over.
 #[derive(Debug, Args)]
@@ -91,9 +91,9 @@ async fn live(
     let world = boot(settings, listener, broker).await?;
     let result = match purpose {
         Purpose::Serve => {
-            print_summary(&world);
+            output::say(summary(&world));
             told.await;
-            eprintln!("portolan: stopping: pods get their grace period, a second Ctrl-C ends them at once");
+            output::say("stopping   pods get their grace period, a second Ctrl-C ends them at once");
             Ok(ExitCode::SUCCESS)
         }
         Purpose::Demo => tokio::select! {
@@ -131,25 +131,21 @@ fn told_to_stop() -> Result<impl Future<Output = ()>> {
     })
 }
 
-fn print_summary(world: &World) {
+fn summary(world: &World) -> String {
     let settings = &world.settings;
-    println!("api        https://{}", world.api);
-    println!("kubeconfig {}", settings.kubeconfig.display());
+    let kubeconfig = settings.kubeconfig.display();
+    let mut lines = vec![format!("api        https://{}", world.api), format!("kubeconfig {kubeconfig}")];
     for node in &world.fabric.nodes {
-        println!("node       {} {}, pods {}", node.name, node.address, node.pod_cidr);
+        lines.push(format!("node       {} {}, pods {}", node.name, node.address, node.pod_cidr));
     }
-    println!(
-        "services   {}, node ports {}-{}, DNS {}",
-        settings.service_cidr,
-        settings.node_ports.0,
-        settings.node_ports.1,
-        settings.dns_address()
-    );
-    println!("balancers  {}", settings.lb_pool);
-    if settings.ephemeral {
-        println!("data       nothing is kept");
-    } else {
-        println!("data       {}", settings.data.display());
-    }
-    println!("try        export KUBECONFIG={}; kubectl get nodes", settings.kubeconfig.display());
+    let (first, last) = settings.node_ports;
+    let (services, dns) = (settings.service_cidr, settings.dns_address());
+    lines.push(format!("services   {services}, node ports {first}-{last}, DNS {dns}"));
+    lines.push(format!("balancers  {}", settings.lb_pool));
+    lines.push(match settings.ephemeral {
+        true => "data       nothing is kept".to_owned(),
+        false => format!("data       {}", settings.data.display()),
+    });
+    lines.push(format!("try        export KUBECONFIG={kubeconfig}; kubectl get nodes"));
+    lines.join("\n")
 }

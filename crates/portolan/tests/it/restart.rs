@@ -18,7 +18,7 @@ fn a_restart_brings_back_addresses_ports_and_traffic() {
     let client = network.connect(&kubectl);
     client.ok(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/loadbalancer.yaml")]).unwrap();
     client.ok(&["rollout", "status", "deployment/web", "--timeout=60s"]).unwrap();
-    answers(&network);
+    let door = answers(&network);
     let identity = ["get", "service", "web", "-o"];
     let template =
         "jsonpath={.metadata.uid} {.spec.clusterIP} {.spec.ports[0].nodePort} {.status.loadBalancer.ingress[0].ip}";
@@ -31,7 +31,28 @@ fn a_restart_brings_back_addresses_ports_and_traffic() {
     let network = network_or_skip(TEST, PORTOLAN, &arguments).unwrap();
     let client = network.connect(&kubectl);
     assert_eq!(client.ok(&[&identity[..], &[template]].concat()).unwrap(), before);
-    answers(&network);
+    assert_eq!(answers(&network), door, "the balancer's port on the host moved");
+    network.stop().unwrap();
+}
+
+/// The output of `up` may be cut short, as by `head`: the network goes on.
+#[test]
+fn a_reader_that_goes_away_does_not_stop_the_network() {
+    const TEST: &str = "a_reader_that_goes_away_does_not_stop_the_network";
+    let Some(kubectl) = kubectls_or_skip(TEST).pop() else { return };
+    let Some(network) = network_or_skip(TEST, PORTOLAN, &[]) else { return };
+    network.stop_reading();
+    let client = network.connect(&kubectl);
+    client.ok(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/nodeport.yaml")]).unwrap();
+    until("an answer through a forward that could not be announced", 30, || {
+        let mut stream = std::net::TcpStream::connect("127.0.0.1:30070").map_err(|error| error.to_string())?;
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .map_err(|error| error.to_string())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map_err(|error| error.to_string())?;
+        if answer.contains("pod door-") { Ok(()) } else { Err(format!("{answer:?}")) }
+    });
     network.stop().unwrap();
 }
 
@@ -54,7 +75,8 @@ fn credentials_are_private_and_needed() {
     network.stop().unwrap();
 }
 
-fn answers(network: &Network) {
+/// Waits for an answer through the balancer; gives its address on the host.
+fn answers(network: &Network) -> String {
     until("an answer of the balancer from outside", 30, || {
         let forwards = network.forwards("default/web");
         let door = forwards.iter().find(|(inside, _)| inside.starts_with("203.0.113.")).ok_or("no forward yet")?.1;
@@ -64,6 +86,6 @@ fn answers(network: &Network) {
             .map_err(|error| error.to_string())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).map_err(|error| error.to_string())?;
-        if answer.contains("pod web-") { Ok(()) } else { Err(format!("{answer:?}")) }
-    });
+        if answer.contains("pod web-") { Ok(door.clone()) } else { Err(format!("{answer:?}")) }
+    })
 }
