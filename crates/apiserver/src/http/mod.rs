@@ -82,7 +82,8 @@ impl Api {
             _ => Err(ApiError::unauthorized()),
         };
         let mut response = result.unwrap_or_else(|error| {
-            tracing::debug!(method = %head.method, path, code = error.code, message = %error.message, "refused");
+            // Not its message: that may quote what the client sent, and the client may have sent a Secret.
+            tracing::debug!(method = %head.method, path, code = error.code, reason = error.reason, "refused");
             failure(&error)
         });
         if head.method == Method::HEAD {
