@@ -73,8 +73,8 @@ impl Default for Config {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The store's file is not usable.
-    #[error("cannot open the store")]
+    /// The store is not usable.
+    #[error(transparent)]
     Store(#[from] store::OpenError),
     /// An object that every cluster has cannot be made; the text names it.
     #[error("cannot make the cluster's own objects: {0}; was the data directory made with another --service-cidr?")]
@@ -84,7 +84,7 @@ pub enum OpenError {
 impl OpenError {
     /// Whether another process has the store open: it may be about to end.
     pub fn is_locked(&self) -> bool {
-        matches!(self, Self::Store(store::OpenError::File { source: redb::Error::DatabaseAlreadyOpen, .. }))
+        matches!(self, Self::Store(store::OpenError::Locked { .. }))
     }
 }
 

@@ -4,8 +4,9 @@
 //! nothing but the authority has to be kept secret on disk, except the client key inside a kubeconfig.
 
 use std::{
+    fs::DirBuilder,
     io::Write,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -97,7 +98,7 @@ impl Authority {
             let key = KeyPair::from_pem(&key_pem).map_err(|_| PkiError::Content { path: key_path })?;
             return Self::load(certificate_pem, key).ok_or(PkiError::Content { path: certificate_path });
         }
-        std::fs::create_dir_all(directory).map_err(file(directory))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(file(directory))?;
         let (authority, key_pem) = Self::create()?;
         // The key first: a certificate without a key would be taken for a damaged authority.
         write(&key_path, &key_pem, 0o600).map_err(file(&key_path))?;

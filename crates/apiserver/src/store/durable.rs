@@ -8,11 +8,14 @@
 
 use std::{
     collections::HashMap,
+    fs::{DirBuilder, File, OpenOptions, Permissions},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, backends::FileBackend};
 
 use super::{Action, Event, Index, Key, Object, OpenError, Retention, Revision, shelf::Shelf, writer::Change};
 
@@ -42,12 +45,11 @@ impl Durable {
         shelves: &mut HashMap<&'static str, Shelf>,
         index: &Index,
     ) -> Result<(Self, Revision), OpenError> {
-        std::fs::create_dir_all(directory)
-            .map_err(|source| OpenError::Directory { path: directory.to_owned(), source })?;
+        make_private(directory).map_err(|source| OpenError::Directory { path: directory.to_owned(), source })?;
         let path = directory.join("store.redb");
-        let file = |source: redb::Error| OpenError::File { path: path.clone(), source };
-        let database = open(&path).map_err(file)?;
-        let loaded = read(&database).map_err(file)?;
+        let file = open_private(&path).map_err(|source| OpenError::File { path: path.clone(), source })?;
+        let database = open(file).map_err(|source| OpenError::of(&path, source))?;
+        let loaded = read(&database).map_err(|source| OpenError::of(&path, source))?;
         fill(loaded, shelves, index, &path).map(|revision| (Self { database, retention }, revision))
     }
 
@@ -107,8 +109,26 @@ struct Loaded {
     compacted: Revision,
 }
 
-fn open(path: &Path) -> Result<Database, redb::Error> {
-    let database = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
+/// Makes the directory, if it is missing, for its owner alone. One that exists is the user's: it stays as it is.
+fn make_private(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+/// Opens or creates the file. It holds Secrets, so nobody but its owner reads it; one that is open to others is closed
+/// to them.
+fn open_private(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let mode = file.metadata()?.permissions().mode();
+    if mode & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(mode & 0o700))?;
+        tracing::warn!(path = %path.display(), was = format!("{:o}", mode & 0o777), "the store was open to other users");
+    }
+    Ok(file)
+}
+
+fn open(file: File) -> Result<Database, redb::Error> {
+    let backend = FileBackend::new(file)?;
+    let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
     let transaction = database.begin_write()?;
     transaction.open_table(STATE)?;
     transaction.open_table(LOG)?;

@@ -19,7 +19,7 @@ mod writer;
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -222,23 +222,37 @@ pub enum CommitError {
 #[non_exhaustive]
 pub enum OpenError {
     /// The directory is not usable.
-    #[error("cannot use the data directory {path}: {source}")]
+    #[error("cannot use the data directory {path}")]
     Directory {
         /// The directory.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },
-    /// The file is not usable: most often another process has it open.
-    #[error("cannot open the store {path}: {source}; is another server running on it?")]
+    /// The file cannot be opened, or its mode cannot be set.
+    #[error("cannot open the store's file {path}")]
     File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another process has the file open.
+    #[error("another server uses {path}: stop it or choose another data directory")]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is no store or is damaged.
+    #[error("cannot read {path}; restore it from a copy, or move it away to begin anew")]
+    Content {
         /// The file.
         path: PathBuf,
         /// What redb said.
         source: redb::Error,
     },
     /// A record cannot be read.
-    #[error("the store {path} holds a record that cannot be read ({what}); restore the file from a copy")]
+    #[error("{path} holds a record that cannot be read ({what}); restore it from a copy")]
     Record {
         /// The file.
         path: PathBuf,
@@ -246,8 +260,19 @@ pub enum OpenError {
         what: String,
     },
     /// The writer thread cannot be started.
-    #[error("cannot start the store's writer: {0}")]
-    Thread(std::io::Error),
+    #[error("cannot start the store's writer")]
+    Thread(#[source] std::io::Error),
+}
+
+impl OpenError {
+    /// Why redb does not open the file.
+    fn of(path: &Path, source: redb::Error) -> Self {
+        let path = path.to_owned();
+        match source {
+            redb::Error::DatabaseAlreadyOpen => Self::Locked { path },
+            source => Self::Content { path, source },
+        }
+    }
 }
 
 /// How much history is kept. Both limits hold at once.
