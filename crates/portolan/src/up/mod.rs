@@ -7,6 +7,8 @@
 
 mod fabric;
 mod forward;
+mod kubeconfig;
+mod objects;
 mod parts;
 mod settings;
 pub mod world;

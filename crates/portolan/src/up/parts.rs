@@ -11,28 +11,21 @@ use std::{
 
 use anyhow::{Context, Result};
 use ipnet::IpNet;
-use k8s_openapi::api::{
-    core::v1::{Node, Pod, Service},
-    discovery::v1::EndpointSlice,
-};
-use kube::{
-    Api, Client, ResourceExt,
-    api::{DeleteParams, ListParams, PostParams},
-};
+use kube::Client;
 use portolan_apiserver::{Server, pki::Authority};
 use portolan_cloud::local::Local;
 use portolan_controllers::{endpoints, endpointslice, loadbalancer, workloads};
 use portolan_events::{Recorder, Vocabulary};
 use portolan_netns::broker::BrokerClient;
 use portolan_runtime::Metrics;
-use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
     fabric::{EDGE_INSIDE, Fabric, NodeSite, OUTSIDE},
-    forward,
+    forward, kubeconfig,
+    objects::{DNS_PORT, SYSTEM, register_dns, retire_nodes},
     settings::{POD_NETWORK, Settings},
 };
 
@@ -40,9 +33,7 @@ use super::{
 const API_PORT: u16 = 6443;
 /// The proxies' health port, as kube-proxy's.
 const PROXY_HEALTH_PORT: u16 = 10256;
-const DNS_PORT: u16 = 53;
 const DOMAIN: &str = "cluster.local";
-const SYSTEM: &str = "kube-system";
 /// A network that was killed a moment ago may still hold its store.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 /// How soon a deleted DNS Service is back.
@@ -132,7 +123,7 @@ pub async fn start(
     };
     let api = listener.local_addr()?;
     parts.serve_api(authority, settings, listener)?;
-    write_kubeconfig(authority, settings, api)?;
+    kubeconfig::write(authority, settings, api)?;
     parts.start_controllers(settings, fabric)?;
     parts.start_dns(settings, fabric, broker.clone())?;
     let counters = Counters {
@@ -350,81 +341,4 @@ fn images(settings: &Settings) -> Result<std::collections::BTreeMap<String, port
         .iter()
         .map(|(name, path)| (name.clone(), portolan_node::Program { path: path.clone(), arguments: Vec::new() }));
     Ok(built_in.into_iter().chain(given).collect())
-}
-
-fn write_kubeconfig(authority: &Authority, settings: &Settings, api: SocketAddr) -> Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let path = &settings.kubeconfig;
-    // A client cannot connect to "any address".
-    let api = if api.ip().is_unspecified() { SocketAddr::from(([127, 0, 0, 1], api.port())) } else { api };
-    let text = authority.kubeconfig(&format!("https://{api}"), "admin", "system:masters")?;
-    // Written beside and renamed: a reader never sees half a file, and an old file's wider mode does not stay.
-    let partial = path.with_extension(format!("{}.tmp", std::process::id()));
-    let write = || -> std::io::Result<()> {
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
-        std::io::Write::write_all(&mut file, text.as_bytes())?;
-        std::fs::rename(&partial, path)
-    };
-    write().with_context(|| format!("cannot write the kubeconfig {}", path.display()))
-}
-
-/// The Service kube-dns and where it leads. Nothing happens if they are there, as after a restart.
-async fn register_dns(admin: &Client, settings: &Settings) -> Result<()> {
-    let service: Service = serde_json::from_value(json!({
-        "metadata": {
-            "name": "kube-dns",
-            "labels": {"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS", "kubernetes.io/cluster-service": "true"},
-        },
-        "spec": {
-            "clusterIP": settings.dns_address(),
-            "ports": [
-                {"name": "dns", "port": DNS_PORT, "protocol": "UDP"},
-                {"name": "dns-tcp", "port": DNS_PORT, "protocol": "TCP"},
-            ],
-        },
-    }))?;
-    let slice: EndpointSlice = serde_json::from_value(json!({
-        "metadata": {
-            "name": "kube-dns",
-            "labels": {"kubernetes.io/service-name": "kube-dns", "endpointslice.kubernetes.io/managed-by": "portolan"},
-        },
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": [EDGE_INSIDE], "conditions": {"ready": true, "serving": true, "terminating": false}}],
-        "ports": [
-            {"name": "dns", "port": DNS_PORT, "protocol": "UDP"},
-            {"name": "dns-tcp", "port": DNS_PORT, "protocol": "TCP"},
-        ],
-    }))?;
-    create_once(&Api::namespaced(admin.clone(), SYSTEM), &service).await?;
-    create_once(&Api::namespaced(admin.clone(), SYSTEM), &slice).await
-}
-
-/// The store may know nodes that this run does not have: they and their pods are gone, and nobody else would say so.
-async fn retire_nodes(admin: &Client, fabric: &Fabric) -> Result<()> {
-    let ours = |name: &str| fabric.nodes.iter().any(|site| site.name == name);
-    let nodes = Api::<Node>::all(admin.clone());
-    for node in nodes.list_metadata(&ListParams::default()).await? {
-        let name = node.name_any();
-        if ours(&name) {
-            continue;
-        }
-        let bound = ListParams::default().fields(&format!("spec.nodeName={name}"));
-        for pod in Api::<Pod>::all(admin.clone()).list_metadata(&bound).await? {
-            let pods = Api::<Pod>::namespaced(admin.clone(), &pod.namespace().unwrap_or_default());
-            pods.delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await?;
-        }
-        nodes.delete(&name, &DeleteParams::default()).await?;
-    }
-    Ok(())
-}
-
-async fn create_once<K>(api: &Api<K>, object: &K) -> Result<()>
-where
-    K: kube::Resource + Clone + serde::Serialize + serde::de::DeserializeOwned + std::fmt::Debug,
-{
-    match api.create(&PostParams::default(), object).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }
