@@ -7,7 +7,7 @@ use k8s_openapi::{Metadata, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use crate::Protocol;
 
 /// Namespace and name of an object; the kind is known from the context.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
     /// Empty for cluster-scoped objects.
     pub namespace: String,
@@ -40,8 +40,15 @@ impl fmt::Display for ObjectKey {
     }
 }
 
+/// As it is displayed: log lines name keys of any type by their `Debug`.
+impl fmt::Debug for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// One port of one Service: what a proxy balances and a DNS SRV record names.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServicePortKey {
     /// The Service.
     pub service: ObjectKey,
@@ -58,6 +65,13 @@ impl fmt::Display for ServicePortKey {
             write!(f, ":{}", self.port)?;
         }
         write!(f, "/{}", self.protocol)
+    }
+}
+
+/// As it is displayed: log lines name keys of any type by their `Debug`.
+impl fmt::Debug for ServicePortKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -78,6 +92,7 @@ mod tests {
         assert_eq!(port.to_string(), "shop/web:http/TCP");
         port.port.clear();
         assert_eq!(port.to_string(), "shop/web/TCP");
+        assert_eq!(format!("{port:?} {:?}", port.service), "shop/web/TCP shop/web", "logs print them alike");
 
         let mut node = Node::default();
         node.metadata.name = Some("node-1".into());

@@ -15,6 +15,12 @@ pub fn is_code(error: &kube::Error, code: u16) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == code)
 }
 
+/// The object is not as the write expected it: a stale version, or a precondition that no longer holds. A name that is
+/// taken also answers 409, but does not go away by trying again.
+pub fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 409 | 412) && status.reason != "AlreadyExists")
+}
+
 /// Creating failed because the namespace is being deleted: nothing to report and nothing to retry.
 pub fn is_namespace_terminating(error: &kube::Error) -> bool {
     let kube::Error::Api(status) = error else { return false };

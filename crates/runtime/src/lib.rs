@@ -12,7 +12,7 @@ mod observed;
 mod queue;
 mod reconcile;
 
-pub use error::{describe, has_finalizers, is_code, is_namespace_terminating};
+pub use error::{describe, has_finalizers, is_code, is_conflict, is_namespace_terminating};
 pub use feed::{Change, Inputs};
 pub use observed::Observed;
 pub use queue::{Backoff, Queue};

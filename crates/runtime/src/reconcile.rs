@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use crate::{Backoff, Inputs, Queue, describe};
+use crate::{Backoff, Inputs, Queue, describe, is_conflict};
 
 /// A part that keeps something in step with the API.
 ///
@@ -65,15 +65,21 @@ pub struct Failure {
     pub message: String,
     /// Try again after exactly this long instead of the key's back-off (not counted as a failure).
     pub retry_after: Option<Duration>,
+    /// Somebody else changed the object first. That happens every day, and the retry sees the change: nobody needs to
+    /// hear of it.
+    pub conflict: bool,
 }
 
 impl Failure {
     /// A failure that is retried with the key's back-off; the whole error chain goes into the message.
-    pub fn new(error: &dyn std::error::Error) -> Self {
+    pub fn new(error: &(dyn std::error::Error + 'static)) -> Self {
+        let is_conflict = |error: &(dyn std::error::Error + 'static)| error.downcast_ref().is_some_and(is_conflict);
         let mut message = error.to_string();
+        let mut conflict = is_conflict(error);
         let mut source = error.source();
         while let Some(cause) = source {
-            let text = cause.to_string();
+            conflict |= is_conflict(cause);
+            let text = cause.downcast_ref().map_or_else(|| cause.to_string(), describe);
             // Some libraries already repeat the cause in their own message.
             if !message.contains(&text) {
                 message.push_str(": ");
@@ -81,12 +87,17 @@ impl Failure {
             }
             source = cause.source();
         }
-        Self { message, retry_after: None }
+        Self { message, retry_after: None, conflict }
     }
 
     /// A failure in words.
     pub fn message(message: impl Into<String>) -> Self {
-        Self { message: message.into(), retry_after: None }
+        Self { message: message.into(), retry_after: None, conflict: false }
+    }
+
+    /// The object changed between the plan and the write, in words.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self { conflict: true, ..Self::message(message) }
     }
 
     /// The same, tried again after exactly `delay`.
@@ -99,7 +110,7 @@ impl Failure {
 
 impl From<kube::Error> for Failure {
     fn from(error: kube::Error) -> Self {
-        Self::message(describe(&error))
+        Self { conflict: is_conflict(&error), ..Self::message(describe(&error)) }
     }
 }
 
@@ -249,6 +260,9 @@ fn retry<K: Clone + Eq + Hash + Debug>(
         None => queue.retry(key.clone()),
     };
     match delay {
+        Some(delay) if failure.conflict => {
+            debug!(part = options.name, ?key, error = %failure, ?delay, "changed meanwhile, trying again");
+        }
         Some(delay) => warn!(part = options.name, ?key, error = %failure, ?delay, "failed, trying again"),
         None => {
             metrics.dropped.inc();

@@ -46,7 +46,7 @@ pub(crate) async fn apply(
     write(&api, &key, &plan).await.map_err(|error| {
         let (object, reason) = regarding(&recorder, &plan);
         recorder.event(&object, reason, error.to_string());
-        Failure::message(error.to_string())
+        Failure::new(&error)
     })
 }
 

@@ -114,8 +114,10 @@ fn report(
         .map(|skipped| format!("skipping Pod {} for Service {key}: Node {} Not Found", skipped.pod, skipped.node));
     let mut errors: Vec<String> = skipped.collect();
     let mut reason = Reason::FailedToUpdateEndpointSlices;
+    let mut conflict = false;
     if let Err(error) = result {
         reason = error.reason();
+        conflict = errors.is_empty() && Failure::new(&error).conflict;
         errors.push(error.to_string());
     }
     let text = match errors.as_slice() {
@@ -124,5 +126,5 @@ fn report(
         many => format!("[{}]", many.join(", ")),
     };
     recorder.event(&reference(service), reason, format!("Error updating Endpoint Slices for Service {key}: {text}"));
-    Some(Failure::message(text))
+    Some(Failure { conflict, ..Failure::message(text) })
 }

@@ -10,7 +10,7 @@ use kube::{
 use portolan_catalogue::Reason;
 use portolan_cloud::{self as cloud, Class, CloudError, LoadBalancers, Step};
 use portolan_events::{Recorder, reference};
-use portolan_runtime::{Failure, describe};
+use portolan_runtime::{Failure, describe, is_conflict};
 use serde_json::{Value, json};
 
 use super::{
@@ -43,7 +43,13 @@ enum SyncError {
 impl SyncError {
     /// When the provider wants to be asked again.
     fn failure(&self) -> Failure {
-        let failure = Failure::message(self.to_string());
+        let conflict = match self {
+            Self::RemoveFinalizer { error } | Self::AddFinalizer { error } | Self::Status { error } => {
+                is_conflict(error)
+            }
+            Self::Check(_) | Self::Delete(_) | Self::Ensure(_) => false,
+        };
+        let failure = Failure { conflict, ..Failure::message(self.to_string()) };
         let cloud = match self {
             Self::Check(error) | Self::Delete(error) | Self::Ensure(error) => Some(error),
             _ => None,

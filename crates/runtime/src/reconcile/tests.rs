@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use k8s_openapi::serde_json;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -177,4 +178,72 @@ async fn half_of_a_plan_counts_as_written_and_as_failed() {
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(part.world.applies.load(Ordering::SeqCst), 1, "the retry finds nothing left to plan");
     assert_eq!(part.metrics.applies.get(), 0);
+}
+
+/// Collects the level and fields of every event on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = event.metadata().level().to_string();
+        event.record(&mut |field: &tracing::field::Field, value: &dyn Debug| {
+            if matches!(field.name(), "key" | "error") {
+                line.push_str(&format!(" {}={value:?}", field.name()));
+            }
+        });
+        self.0.lock().push(line);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write it")]
+struct Step(#[source] kube::Error);
+
+#[tokio::test]
+async fn conflicts_are_retried_without_a_warning_and_keys_are_named_plainly() {
+    let answer = |code, reason: &str| {
+        let status = serde_json::from_value(serde_json::json!({"code": code, "reason": reason, "message": reason}));
+        kube::Error::Api(Box::new(status.unwrap()))
+    };
+    let log = Log::default();
+    let options = Options {
+        name: "copier",
+        workers: 1,
+        backoff: Backoff { base: Duration::from_secs(1), max: Duration::from_secs(1), attempts: Some(4) },
+        timeout: Duration::from_secs(1),
+    };
+    let mut queue = Queue::new(options.backoff);
+    let key = portolan_objects::ObjectKey::new("shop", "web");
+    let _guard = tracing::subscriber::set_default(log.clone());
+    for failure in [
+        Failure::from(answer(409, "Conflict")),
+        Failure::new(&Step(answer(409, "Conflict"))),
+        Failure::from(answer(409, "AlreadyExists")),
+        Failure::from(answer(500, "InternalError")),
+        Failure::from(answer(409, "Conflict")),
+    ] {
+        retry(&mut queue, &options, &Metrics::default(), &key, &failure);
+    }
+    let lines: Vec<String> = log.0.lock().iter().map(|line| line.split(": ").next().unwrap().to_owned()).collect();
+    assert_eq!(
+        lines,
+        [
+            "DEBUG key=shop/web error=Conflict",
+            "DEBUG key=shop/web error=cannot write it",
+            "WARN key=shop/web error=AlreadyExists",
+            "WARN key=shop/web error=InternalError",
+            "ERROR key=shop/web error=Conflict",
+        ]
+    );
 }

@@ -255,7 +255,7 @@ impl Access {
         }
         if seen.is_some_and(|seen| seen.owners != item.owners || seen.finalizers != item.finalizers) {
             // The watch brings the change and with it another plan.
-            return Err(Failure::message(format!("{} changed meanwhile", item.key)));
+            return Err(Failure::conflict(format!("{} changed meanwhile", item.key)));
         }
         metadata["uid"] = json!(item.uid);
         metadata["resourceVersion"] = json!(current.metadata.resource_version);
