@@ -5,13 +5,16 @@
 
 mod key;
 mod net;
+mod resources;
 
 pub mod endpoint;
 pub mod labels;
 pub mod pod;
 pub mod ports;
+pub mod quantity;
 pub mod selector;
 pub mod service;
 
 pub use key::{ObjectKey, ServicePortKey};
 pub use net::{Family, Protocol, UnknownFamily, UnknownProtocol};
+pub use resources::Resources;

@@ -77,7 +77,8 @@ pub fn resolve_port(pod: &Pod, target: &IntOrString, protocol: Protocol) -> Opti
         .and_then(|port| ports::number(port.container_port))
 }
 
-fn is_sidecar(container: &Container) -> bool {
+/// An init container that keeps running beside the others.
+pub fn is_sidecar(container: &Container) -> bool {
     container.restart_policy.as_deref() == Some("Always")
 }
 
