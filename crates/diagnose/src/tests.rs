@@ -328,9 +328,14 @@ fn a_named_target_port_must_be_declared() {
 }
 
 #[test]
-fn an_undeclared_port_number_is_only_a_hint() {
+fn an_undeclared_port_number_is_neither_a_fault_nor_proven() {
     let diagnosis = diagnose(&Cluster::healthy().target_port(json!(8081)).snapshot());
     silent(&diagnosis);
+    let link = diagnosis.link(LinkId::Ports).unwrap();
+    assert_eq!(link.state, State::NotChecked);
+    assert_eq!(link.summary.en, "80 -> 8081/TCP: no container declares that it listens there");
+    assert!(link.summary.zh.starts_with("80 -> 8081/TCP\u{ff1a}"), "{:?}", link.summary);
+    assert!(diagnosis.hints[0].zh.starts_with("targetPort 8081/TCP "), "{:?}", diagnosis.hints);
     assert!(diagnosis.hints[0].en.starts_with("targetPort 8081/TCP is not among the ports"), "{:?}", diagnosis.hints);
 }
 

@@ -1,5 +1,5 @@
-//! The Service's ports lead to ports of the pods. A number proves nothing, because containers need not declare what
-//! they listen on; a name must be declared by some container.
+//! The Service's ports lead to ports of the pods. A name must be declared by some container. A number need not be,
+//! because the declaration is only information; but a number that the declarations leave out is not taken for proven.
 
 use k8s_openapi::{
     api::core::v1::{Container, Pod, ServicePort},
@@ -33,6 +33,7 @@ pub(super) fn check(view: &View<'_>, hints: &mut Vec<Words>) -> Outcome {
     let Some(sample) = live.first() else {
         return Outcome::Skipped(words!("no pod to compare with", "没有可比较的 Pod"));
     };
+    let mut unproven = Vec::new();
     for (index, port) in ports.iter().enumerate() {
         let target = service::target_port(port);
         let protocol = Protocol::of(port.protocol.as_deref());
@@ -48,9 +49,17 @@ pub(super) fn check(view: &View<'_>, hints: &mut Vec<Words>) -> Outcome {
                     "{all} 个 Pod 中有 {some} 个未声明 targetPort {wanted}，它们收不到该端口的流量"
                 ));
             }
-        } else {
-            hints.extend(undeclared(&target, protocol, &live));
+        } else if let Some(hint) = undeclared(&target, protocol, &live) {
+            hints.push(hint);
+            unproven.push(describe(port, sample));
         }
+    }
+    if !unproven.is_empty() {
+        let ports = join_some(&unproven, 4);
+        return Outcome::Skipped(words!(
+            "{ports}: no container declares that it listens there",
+            "{ports}：没有容器声明监听该端口"
+        ));
     }
     let list: Vec<String> = ports.iter().map(|port| describe(port, sample)).collect();
     let (ports, proof) = (join_some(&list, 4), vec![view.field("spec.ports", list.join(", "))]);
@@ -130,7 +139,7 @@ fn unknown_name(view: &View<'_>, index: usize, port: &ServicePort, wanted: &str,
     }
 }
 
-/// Every pod declares ports, and none of them is this one: a hint, because the declaration is only information.
+/// Every pod declares ports, and none of them is this one: a hint, not a fault.
 fn undeclared(target: &IntOrString, protocol: Protocol, live: &[&Pod]) -> Option<Words> {
     let IntOrString::Int(number) = target else { return None };
     let fits = |pod: &&&Pod| {
