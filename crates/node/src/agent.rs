@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     net::Ipv4Addr,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use ipnet::Ipv4Net;
@@ -14,6 +14,7 @@ use kube::{Api, Client};
 use portolan_alloc::PodAddresses;
 use portolan_catalogue::Reason;
 use portolan_events::Recorder;
+use portolan_objects::ObjectKey;
 use portolan_runtime::describe;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -24,6 +25,8 @@ use crate::{
     logs::Hub,
     process::Launcher,
     resolv::ResolvConf,
+    status::State,
+    worker::Reports,
 };
 
 /// One node agent.
@@ -47,6 +50,8 @@ pub struct Agent {
     /// How many sandboxes are made or removed at a time: the kernel takes them one by one anyway.
     pub sandboxes: Semaphore,
     recorder: Recorder,
+    /// What is known about the pods here, for those who ask by name.
+    reports: Mutex<HashMap<ObjectKey, Weak<Reports>>>,
     kubernetes: OnceCell<(String, i32)>,
 }
 
@@ -65,6 +70,7 @@ impl Agent {
             halt: CancellationToken::new(),
             sandboxes: Semaphore::new(2),
             recorder,
+            reports: Mutex::default(),
             kubernetes: OnceCell::new(),
         }
     }
@@ -72,6 +78,23 @@ impl Agent {
     /// Reports an event on an object.
     pub fn event(&self, regarding: &ObjectReference, reason: Reason, message: impl Into<String>) {
         self.recorder.event(regarding, reason, message);
+    }
+
+    /// Remembers where the state of a pod is told.
+    pub fn know(&self, key: &ObjectKey, reports: &Arc<Reports>) {
+        let mut known = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, reports| reports.strong_count() > 0);
+        known.insert(key.clone(), Arc::downgrade(reports));
+    }
+
+    /// Why a container waits, in one word; `None` if there is no such container or it does not wait.
+    pub fn waiting_reason(&self, namespace: &str, pod: &str, container: &str) -> Option<String> {
+        let key = ObjectKey { namespace: namespace.into(), name: pod.into() };
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner).get(&key)?.upgrade()?;
+        match &reports.snapshot().container(container)?.state {
+            State::Waiting { reason, .. } => Some(reason.clone()),
+            _ => None,
+        }
     }
 
     /// Where the files and logs of a pod are.

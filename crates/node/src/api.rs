@@ -100,11 +100,24 @@ fn container_logs(agent: &Agent, namespace: &str, pod: &str, container: &str, qu
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let message = match previous {
                 true => format!("previous terminated container \"{container}\" in pod \"{pod}\" not found"),
-                false => format!("container \"{container}\" in pod \"{pod}\" is waiting to start: ContainerCreating"),
+                false => {
+                    let reason = agent.waiting_reason(namespace, pod, container);
+                    let why = waiting(reason.as_deref().unwrap_or("ContainerCreating"));
+                    format!("container \"{container}\" in pod \"{pod}\" is waiting to start: {why}")
+                }
             };
             text(StatusCode::BAD_REQUEST, message)
         }
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot read the log: {error}")),
+    }
+}
+
+/// Upstream's words for why there is no log yet: two reasons are spelled out.
+fn waiting(reason: &str) -> &str {
+    match reason {
+        "ErrImagePull" => "image can't be pulled",
+        "ImagePullBackOff" => "trying and failing to pull image",
+        reason => reason,
     }
 }
 

@@ -8,7 +8,10 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, ObjectReference, Pod};
 use nix::sys::signal::Signal;
 use portolan_catalogue::Reason;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
 
 use crate::{
     agent::Agent,
@@ -28,6 +31,8 @@ const FIRST_BACKOFF: Duration = Duration::from_secs(10);
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
 /// A container that ran this long is forgiven its past.
 const GOOD_RUN: Duration = Duration::from_secs(600);
+/// How long an image that is not there shows as such, before it shows as waited for.
+const PULL_ERROR_SHOWN: Duration = Duration::from_secs(2);
 /// How long the output of a dead process is awaited.
 const AFTER_THE_END: Duration = Duration::from_millis(500);
 /// What a container gets after its preStop hook even if that used up the grace period.
@@ -82,12 +87,24 @@ pub struct Supervisor {
     pub reports: Arc<Reports>,
     /// Told when to stop.
     pub stop: watch::Receiver<Option<Stop>>,
+    /// Comes, or is dropped, when the container may be started for the first time.
+    pub turn: Option<oneshot::Receiver<()>>,
+    /// Dropped when the container has been started for the first time, or could not be.
+    pub begun: Option<oneshot::Sender<()>>,
 }
 
 /// Why a container cannot be started now.
 struct Problem {
     reason: &'static str,
     message: String,
+    /// The image, if it is what is missing.
+    image: Option<String>,
+}
+
+impl Problem {
+    fn new(reason: &'static str, message: String) -> Self {
+        Self { reason, message, image: None }
+    }
 }
 
 /// Why a running container has to end.
@@ -99,20 +116,25 @@ struct Ending {
 
 impl Supervisor {
     /// Runs the container until its life is over.
-    pub async fn run(self) -> Outcome {
+    pub async fn run(mut self) -> Outcome {
+        if let Some(turn) = self.turn.take() {
+            // Nobody sends anything: the one before is done when its end is gone.
+            drop(turn.await);
+        }
         self.warn_of_mounts();
         let mut backoff = Duration::ZERO;
         loop {
             if self.stop.borrow().is_some() {
                 return Outcome::Stopped;
             }
-            let (process, launch) = match self.start().await {
+            let started = self.start().await;
+            drop(self.begun.take());
+            let (process, launch) = match started {
                 Ok(started) => started,
                 Err(problem) => {
-                    self.refuse(problem);
                     // Nothing ran, so it is tried again whatever the restart policy says.
                     backoff = (backoff * 2).clamp(FIRST_BACKOFF, MAX_BACKOFF);
-                    if self.pause(backoff).await {
+                    if self.refuse(problem, backoff).await {
                         continue;
                     }
                     return Outcome::Stopped;
@@ -167,11 +189,34 @@ impl Supervisor {
         }
     }
 
-    /// Tells that the container cannot be started.
-    fn refuse(&self, problem: Problem) {
-        self.event(Reason::Failed, format!("Error: {}", problem.message));
+    /// Tells that the container cannot be started, and waits before the next try; false if the pod is to stop.
+    async fn refuse(&self, problem: Problem, delay: Duration) -> bool {
+        let Problem { reason, message, image } = problem;
+        let Some(image) = image else {
+            self.event(Reason::Failed, format!("Error: {message}"));
+            self.wait_for(reason, message);
+            return self.pause(delay).await;
+        };
+        self.event(Reason::Failed, format!("Failed to pull image \"{image}\": {message}"));
+        self.event(Reason::Failed, format!("Error: {reason}"));
+        self.wait_for(reason, message.clone());
+        if !self.pause(PULL_ERROR_SHOWN).await {
+            return false;
+        }
+        let text = format!("Back-off pulling image \"{image}\"");
+        self.event(Reason::BackOff, text.clone());
+        self.event(Reason::Failed, "Error: ImagePullBackOff");
+        self.wait_for("ImagePullBackOff", format!("{text}: {reason}: {message}"));
+        self.pause(delay).await
+    }
+
+    /// Shows what the container waits for.
+    fn wait_for(&self, reason: &str, message: String) {
         self.update(|report| {
-            report.state = State::Waiting { reason: problem.reason.into(), message: problem.message };
+            if let State::Terminated(ended) = &report.state {
+                report.last = Some(ended.clone());
+            }
+            report.state = State::Waiting { reason: reason.into(), message };
         });
     }
 
@@ -209,9 +254,8 @@ impl Supervisor {
 
     async fn start(&self) -> Result<(Process, Launch), Problem> {
         let launch = self.prepare().await?;
-        let failed = |error: std::io::Error| Problem {
-            reason: "RunContainerError",
-            message: format!("cannot start {}: {error}", launch.program.display()),
+        let failed = |error: std::io::Error| {
+            Problem::new("RunContainerError", format!("cannot start {}: {error}", launch.program.display()))
         };
         let process = self.agent.launcher.launch(launch.clone()).await.map_err(failed)?;
         let run = format!("{}{:08x}", self.pod.metadata.uid.as_deref().unwrap_or_default(), process.pid());
@@ -240,14 +284,15 @@ impl Supervisor {
     async fn prepare(&self) -> Result<Launch, Problem> {
         let name = self.container.image.as_deref().unwrap_or_default();
         let image = self.agent.image(name).ok_or_else(|| Problem {
-            reason: "ImageNotFound",
+            reason: "ErrImagePull",
             message: format!(
                 "no program is known for the image \"{name}\": images are local programs here, \
                  add --image {name}=PATH to the node's command line"
             ),
+            image: Some(name.into()),
         })?;
-        let environment =
-            self.environment().await.map_err(|message| Problem { reason: "CreateContainerConfigError", message })?;
+        let environment = self.environment().await;
+        let environment = environment.map_err(|message| Problem::new("CreateContainerConfigError", message))?;
         let expanded = |texts: &Option<Vec<String>>| -> Vec<String> {
             texts.iter().flatten().map(|text| expand(text, &environment)).collect()
         };

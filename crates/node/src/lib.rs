@@ -119,7 +119,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), StartError> {
     let pods = config.root.join("pods");
-    std::fs::create_dir_all(&pods).map_err(|error| StartError::Directory(pods, error))?;
+    logs::create_directory(&pods).map_err(|error| StartError::Directory(pods, error))?;
     refuse_unused(&config)?;
     let launcher = Launcher::start(&config.name).map_err(StartError::Thread)?;
     let address = SocketAddr::new(config.address, api::PORT);

@@ -6,8 +6,9 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -43,7 +44,7 @@ impl Hub {
     /// # Errors
     /// If the directory or the file cannot be made.
     pub fn create(&self, directory: &Path, restart: i32) -> io::Result<Log> {
-        fs::create_dir_all(directory)?;
+        create_directory(directory)?;
         for old in [restart - 2, restart - 3] {
             for suffix in ["", ".1"] {
                 // There is usually no such file.
@@ -120,7 +121,12 @@ impl Drop for Log {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+    OpenOptions::new().create(true).append(true).mode(0o640).open(path)
+}
+
+/// Makes a directory for what only the node and its group may read: what pods print, and what they are given.
+pub fn create_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o750).create(path)
 }
 
 /// Takes the complete lines out of the buffer, and at the `end` or beyond [`MAX_LINE`] the incomplete one too
@@ -150,7 +156,20 @@ fn line(text: &mut String, now: Timestamp, stream: &str, tag: char, bytes: &[u8]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn others_may_not_read_what_pods_print() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("pods/default_web_1/main");
+        drop(Hub::default().create(&directory, 0).unwrap());
+        let others = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o007;
+        for path in [directory.join("0.log"), directory.clone(), home.path().join("pods")] {
+            assert_eq!(others(&path), 0, "{}", path.display());
+        }
+    }
 
     #[test]
     fn lines_carry_time_stream_and_whether_they_are_whole() {

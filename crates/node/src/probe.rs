@@ -1,7 +1,7 @@
 //! One attempt of a probe or a hook: an HTTP request, a TCP connection or a command, inside the pod's namespaces.
 //! Upstream: `pkg/probe`, `pkg/kubelet/prober`.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{io, net::IpAddr, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
@@ -11,6 +11,7 @@ use k8s_openapi::{
     api::core::v1::{Container, HTTPGetAction, HTTPHeader, LifecycleHandler, Probe},
     apimachinery::pkg::util::intstr::IntOrString,
 };
+use nix::errno::Errno;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
     net::{TcpStream, unix::pipe},
@@ -130,15 +131,36 @@ impl Place {
     /// In the words that the Event shows.
     pub async fn attempt(&self, action: &Action, limit: Duration) -> Result<(), String> {
         let attempt = self.act(action);
-        tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| Err(format!("timed out after {limit:?}")))
+        tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| Err(self.timed_out(action, limit)))
+    }
+
+    fn timed_out(&self, action: &Action, limit: Duration) -> String {
+        match action {
+            Action::Http { tls, host, port, path, .. } => {
+                let url = self.url(*tls, host.as_deref(), *port, path);
+                format!("Get \"{url}\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
+            }
+            Action::Tcp { host, port } => {
+                let host = host.clone().unwrap_or(self.address.to_string());
+                format!("dial tcp {host}:{port}: i/o timeout")
+            }
+            Action::Exec(command) => {
+                format!("command timed out: \"{}\" timed out after {limit:?}", command.join(" "))
+            }
+            Action::Sleep(_) | Action::Unsupported(_) => format!("timed out after {limit:?}"),
+        }
+    }
+
+    fn url(&self, tls: bool, host: Option<&str>, port: u16, path: &str) -> String {
+        let scheme = if tls { "https" } else { "http" };
+        format!("{scheme}://{}:{port}{path}", host.map_or_else(|| self.address.to_string(), str::to_owned))
     }
 
     async fn act(&self, action: &Action) -> Result<(), String> {
         match action {
             Action::Tcp { host, port } => self.connect(host.as_deref(), *port).await.map(drop),
             Action::Http { tls, host, port, path, headers } => {
-                let scheme = if *tls { "https" } else { "http" };
-                let url = format!("{scheme}://{}:{port}{path}", host.clone().unwrap_or(self.address.to_string()));
+                let url = self.url(*tls, host.as_deref(), *port, path);
                 let failed = |error: String| format!("Get \"{url}\": {error}");
                 let stream = self.connect(host.as_deref(), *port).await.map_err(failed)?;
                 let code = if *tls {
@@ -168,7 +190,7 @@ impl Place {
             Some(Err(_)) => return Err(format!("the host {} is not an address", host.unwrap_or_default())),
         };
         let connected = self.launch.isolation.network.tcp_connect((address, port).into()).await;
-        connected.map_err(|error| format!("dial tcp {address}:{port}: {error}"))
+        connected.map_err(|error| format!("dial tcp {address}:{port}: connect: {}", cause(&error)))
     }
 
     async fn execute(&self, command: &[String]) -> Result<(), String> {
@@ -180,10 +202,29 @@ impl Place {
             arguments: arguments.iter().map(Into::into).collect(),
             ..self.launch.clone()
         };
-        let mut process = self.launcher.launch(launch).await.map_err(|error| format!("{program}: {error}"))?;
+        let process = self.launcher.launch(launch).await;
+        let mut process = process.map_err(|error| format!("{program}: {}", cause(&error)))?;
         let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
         let (exit, stdout, stderr) = tokio::join!(process.wait(), output(stdout), output(stderr));
         if exit.code == 0 { Ok(()) } else { Err(format!("{stdout}{stderr}").trim_end().to_owned()) }
+    }
+}
+
+/// The kernel's words for an error, as programs on Unix usually print them.
+fn cause(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => Errno::from_raw(number).desc().to_lowercase(),
+        None => error.to_string(),
+    }
+}
+
+/// What went wrong with an exchange once it was connected.
+fn broken(error: hyper::Error) -> String {
+    let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
+    match source {
+        Some(source) => cause(source),
+        None if error.is_incomplete_message() => "EOF".into(),
+        None => error.to_string(),
     }
 }
 
@@ -202,7 +243,7 @@ async fn get<S>(stream: S, url: &str, path: &str, headers: &[HTTPHeader]) -> Res
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let authority = url.split('/').nth(2).unwrap_or_default();
     let mut request = Request::get(path).header("user-agent", "kube-probe/1.36").header("connection", "close");
     if !headers.iter().any(|header| header.name.eq_ignore_ascii_case("host")) {
@@ -213,7 +254,7 @@ where
     }
     let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
     let exchange = async {
-        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+        let response = sender.send_request(request).await.map_err(broken)?;
         let code = response.status().as_u16();
         // Read to the end, or the server would log a broken connection. Its errors do not change the verdict.
         drop(response.into_body().collect().await);
@@ -222,7 +263,7 @@ where
     tokio::select! {
         result = exchange => result,
         // The answer, if any, has been passed on by then; `exchange` sees a closed connection.
-        Err(error) = connection => Err(error.to_string()),
+        Err(error) = connection => Err(broken(error)),
     }
 }
 

@@ -16,7 +16,7 @@ use ipnet::{IpNet, Ipv4Net};
 use k8s_openapi::api::core::v1::Pod;
 use portolan_netns::{Links, LinksError, Namespace};
 
-use crate::process::Isolation;
+use crate::{logs, process::Isolation};
 
 /// The gateway of every pod.
 const GATEWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 1, 1));
@@ -135,7 +135,7 @@ fn join(
 
 fn write_files(plan: &Plan) -> Result<Vec<(CString, CString)>, SandboxError> {
     let directory = plan.directory.join("etc");
-    fs::create_dir_all(&directory).map_err(|error| SandboxError::File(directory.clone(), error))?;
+    logs::create_directory(&directory).map_err(|error| SandboxError::File(directory.clone(), error))?;
     let hostname = format!("{}\n", plan.hostname);
     let wanted =
         [("resolv.conf", Some(&plan.resolv_conf)), ("hosts", plan.hosts.as_ref()), ("hostname", Some(&hostname))];

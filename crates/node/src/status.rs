@@ -162,6 +162,11 @@ pub fn render(pod: &Pod, report: &Report, host: IpAddr, now: Timestamp) -> PodSt
         let statuses: Vec<_> = containers.iter().zip(reports).map(|(c, r)| container_status(c, r)).collect();
         (!statuses.is_empty()).then_some(statuses)
     };
+    let mut init = statuses(spec.init_containers.as_deref().unwrap_or_default(), &report.init);
+    // An init container is ready when its work is done.
+    for (status, report) in init.iter_mut().flatten().zip(&report.init) {
+        status.ready |= matches!(&report.state, State::Terminated(ended) if ended.succeeded());
+    }
     PodStatus {
         phase: Some(phase),
         conditions: Some(conditions),
@@ -170,7 +175,7 @@ pub fn render(pod: &Pod, report: &Report, host: IpAddr, now: Timestamp) -> PodSt
         pod_ip: report.address.map(|ip| ip.to_string()),
         pod_ips: report.address.map(|ip| vec![PodIP { ip: ip.to_string() }]),
         start_time: report.start.map(time),
-        init_container_statuses: statuses(spec.init_containers.as_deref().unwrap_or_default(), &report.init),
+        init_container_statuses: init,
         container_statuses: statuses(&spec.containers, &report.containers),
         ..observed
     }

@@ -14,7 +14,7 @@ use portolan_events::reference;
 use portolan_objects::ObjectKey;
 use portolan_runtime::Failure;
 use tokio::{
-    sync::{Notify, mpsc, watch},
+    sync::{Notify, mpsc, oneshot, watch},
     task::JoinSet,
     time::Instant,
 };
@@ -127,7 +127,8 @@ impl Worker {
         let spec = pod.spec.clone().unwrap_or_default();
         let report = resume::report(&pod, &spec, Timestamp::now());
         let (key, report) = (ObjectKey::of(&pod), Mutex::new(report));
-        let reports = Arc::new(Reports { key, report, changed: Notify::new(), changes });
+        let reports = Arc::new(Reports { key: key.clone(), report, changed: Notify::new(), changes });
+        agent.know(&key, &reports);
         let stop = watch::Sender::new(None);
         let worker = Self { uid: pod.metadata.uid.clone().unwrap_or_default(), reports, stop };
         let life = Life {
@@ -213,6 +214,8 @@ impl Life {
             address,
             reports: self.reports.clone(),
             stop: stop.subscribe(),
+            turn: None,
+            begun: None,
         };
         let mut initialized = true;
         for container in self.spec.init_containers.iter().flatten() {
@@ -230,9 +233,14 @@ impl Life {
             if self.spec.init_containers.is_some() {
                 self.reports.update(|report| creating(&mut report.containers));
             }
-            let mains = self.spec.containers.iter();
-            let mut mains: JoinSet<_> =
-                mains.map(|container| supervisor(container, Role::Main, &self.stop).run()).collect();
+            let mut mains = JoinSet::new();
+            // Each begins when the one before has been started, or could not be.
+            let mut turn = None;
+            for container in &self.spec.containers {
+                let (begun, next) = oneshot::channel();
+                let supervisor = supervisor(container, Role::Main, &self.stop);
+                mains.spawn(Supervisor { turn: turn.replace(next), begun: Some(begun), ..supervisor }.run());
+            }
             while mains.join_next().await.is_some() {}
         }
         let grace = self.stop.borrow().map_or(self.grace(), |stop| stop.deadline - Instant::now());

@@ -114,9 +114,13 @@ fn a_waiting_init_container_is_named() {
         {"name": "setup", "image": "x"}, {"name": "mesh", "image": "x", "restartPolicy": "Always"},
     ]}));
     let status = rendered(&pod, &report(&pod, "0w", "ww"));
+    let failed = rendered(&pod, &report(&pod, "1w", "ww"));
+    assert!(failed.init_container_statuses.iter().flatten().all(|status| !status.ready));
     let initialized = condition(&status, "Initialized");
     assert_eq!(initialized.message.as_deref(), Some("containers with incomplete status: [mesh]"));
     let status = rendered(&pod, &report(&pod, "0R", "RR"));
+    let ready: Vec<_> = status.init_container_statuses.iter().flatten().map(|status| status.ready).collect();
+    assert_eq!(ready, [true, true], "one is done, the other serves");
     assert_eq!(condition(&status, "Initialized").status, "True");
     assert_eq!(condition(&status, "Ready").status, "True");
     let status = rendered(&pod, &report(&pod, "0r", "RR"));

@@ -159,11 +159,23 @@ async fn an_unknown_image_is_explained_and_does_not_hold_the_pod() {
     let cluster = Cluster::new().await;
     let node = cluster.node(1).await;
     cluster.pod(&node, "web", json!({"containers": [{"name": "main", "image": "nginx:1"}]})).await;
-    let waiting = cluster.pod_until("web", |pod| container(pod)["state"]["waiting"]["reason"] == "ImageNotFound").await;
-    let message = container(&waiting)["state"]["waiting"]["message"].as_str().unwrap().to_owned();
-    assert!(message.contains("--image nginx:1=PATH"), "{message}");
-    assert_eq!(phase(&waiting), "Pending");
-    cluster.events_until("web", |events| events.iter().any(|e| e.contains("--image nginx:1=PATH"))).await;
+    for reason in ["ErrImagePull", "ImagePullBackOff"] {
+        let waiting = |pod: &Pod| container(pod)["state"]["waiting"]["reason"] == reason;
+        let waiting = cluster.pod_until("web", waiting).await;
+        let message = container(&waiting)["state"]["waiting"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("--image nginx:1=PATH"), "{message}");
+        assert_eq!(phase(&waiting), "Pending");
+    }
+    let expected = [
+        "Failed: Error: ErrImagePull",
+        "BackOff: Back-off pulling image \"nginx:1\"",
+        "Failed: Error: ImagePullBackOff",
+    ];
+    let events = cluster
+        .events_until("web", |events| expected.iter().all(|expected| events.iter().any(|e| e == expected)))
+        .await;
+    let pull = events.iter().find(|event| event.starts_with("Failed: Failed to pull image \"nginx:1\": ")).unwrap();
+    assert!(pull.contains("--image nginx:1=PATH"), "{pull}");
     cluster.delete("web", None).await;
     cluster.gone("web").await;
 
@@ -177,6 +189,38 @@ async fn an_unknown_image_is_explained_and_does_not_hold_the_pod() {
     let config_maps = Api::<ConfigMap>::namespaced(cluster.client.clone(), "default");
     config_maps.create(&PostParams::default(), &serde_json::from_value(config_map).unwrap()).await.unwrap();
     cluster.pod_until("env", |pod| phase(pod) == "Succeeded").await;
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn containers_are_started_in_the_order_of_the_spec() {
+    if !inside("lifecycle::containers_are_started_in_the_order_of_the_spec") {
+        return;
+    }
+    let cluster = Cluster::new().await;
+    let node = cluster.node(1).await;
+    let names = ["z", "a", "m", "unknown", "b"];
+    let containers: Vec<_> = names
+        .iter()
+        .map(|name| json!({"name": name, "image": if *name == "unknown" { "nginx" } else { "shell" }, "args": ["sleep 1000"]}))
+        .collect();
+    cluster.pod(&node, "web", json!({"containers": containers, "terminationGracePeriodSeconds": 0})).await;
+    let started = |events: &[String]| -> Vec<String> {
+        events.iter().filter_map(|event| event.strip_prefix("Started: Started container ").map(str::to_owned)).collect()
+    };
+    let status = cluster
+        .pod_until("web", |pod| {
+            let status = serde_json::to_value(&pod.status).unwrap();
+            status["containerStatuses"].as_array().is_some_and(|all| all.len() == 5)
+                && status["containerStatuses"][4]["state"]["running"].is_object()
+        })
+        .await;
+    let events = cluster.events_until("web", |events| started(events).len() == 4).await;
+    // Events of one second are in no order; process numbers are, in a namespace that has just begun.
+    let ids = serde_json::to_value(&status.status).unwrap()["containerStatuses"].clone();
+    let pid = |index: usize| ids[index]["containerID"].as_str().map(|id| id[id.len() - 8..].to_owned());
+    let pids: Vec<_> = [0, 1, 2, 4].into_iter().map(|index| pid(index).unwrap()).collect();
+    assert!(pids.is_sorted(), "{pids:?} {events:?}");
     node.stop().await;
 }
 

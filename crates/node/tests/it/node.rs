@@ -6,13 +6,13 @@ use base64::Engine;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
-use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::{coordination::v1::Lease, core::v1::Pod};
 use kube::Api;
 use portolan_netns::Namespace;
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
 use serde_json::json;
 
-use crate::cluster::{Cluster, PATIENCE, inside, is_ready};
+use crate::cluster::{Cluster, PATIENCE, container, inside, is_ready};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_tells_what_it_is_and_that_it_lives() {
@@ -101,6 +101,12 @@ async fn logs_are_served_to_who_shows_a_certificate() {
     let ((code, text), ()) = tokio::time::timeout(PATIENCE, async { tokio::join!(follow, delete) }).await.unwrap();
     assert_eq!(code, 200);
     assert!(text.ends_with("four\n") && text.contains("two\n") && text.lines().count() == 4, "{text}");
+
+    cluster.pod(&node, "none", json!({"containers": [{"name": "main", "image": "nginx"}]})).await;
+    let waits = |pod: &Pod| container(pod)["state"]["waiting"]["reason"] == "ImagePullBackOff";
+    cluster.pod_until("none", waits).await;
+    let text = "container \"main\" in pod \"none\" is waiting to start: trying and failing to pull image";
+    assert_eq!(ask("/containerLogs/default/none/main").await, (400, text.into()));
 
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates([certificate(&cluster)]);

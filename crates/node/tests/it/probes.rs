@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cluster::{Cluster, container, inside, is_ready};
+use crate::cluster::{Cluster, container, inside, ip, is_ready};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readiness_follows_a_command() {
@@ -47,7 +47,8 @@ async fn liveness_restarts_the_container() {
         })
         .await;
     let unhealthy = events.iter().find(|event| event.starts_with("Unhealthy")).unwrap();
-    assert!(unhealthy.contains("Liveness probe failed: dial tcp 10.244.1."), "{unhealthy}");
+    let refused = format!("Unhealthy: Liveness probe failed: dial tcp {}:9: connect: connection refused", ip(&pod));
+    assert_eq!(unhealthy, &refused);
     node.stop().await;
 }
 
@@ -68,6 +69,18 @@ async fn a_startup_probe_holds_the_others_back() {
     cluster.pod(&node, "web", json!({"containers": [main]})).await;
     let pod = cluster.pod_until("web", |pod| container(pod)["state"]["running"].is_object()).await;
     assert_eq!((&container(&pod)["started"], is_ready(&pod)), (&json!(false), false));
+    // Meanwhile the words of an HTTP probe that nobody answers.
+    let get = json!({"httpGet": {"port": 9, "path": "/healthz"}, "periodSeconds": 1});
+    let args = ["trap 'exit 0' TERM; sleep 1000 & wait"];
+    let mute = json!({"name": "main", "image": "shell", "args": args, "readinessProbe": get});
+    cluster.pod(&node, "mute", json!({"containers": [mute]})).await;
+    let mute = cluster.pod_until("mute", |pod| container(pod)["state"]["running"].is_object()).await;
+    let address = ip(&mute);
+    let refused = format!(
+        "Unhealthy: Readiness probe failed: Get \"http://{address}:9/healthz\": \
+         dial tcp {address}:9: connect: connection refused"
+    );
+    cluster.events_until("mute", |events| events.contains(&refused)).await;
     std::fs::write(&flag, "").unwrap();
     let pod = cluster.pod_until("web", is_ready).await;
     assert_eq!(container(&pod)["started"], true);
