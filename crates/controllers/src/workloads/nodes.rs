@@ -137,14 +137,15 @@ impl Reconciler for Nodes {
                 return Ok(Some(wait));
             };
             warn!(node = %name, "node has stopped posting its status");
-            let nodes = Api::<Node>::all(client.clone());
+            // The pods first: the node's condition is what ends the plan, so it must not hide a half of the work.
+            mark_pods(&client, &name).await?;
+            let nodes = Api::<Node>::all(client);
             let patch = unknown("Kubelet stopped posting node status.", "NodeStatusUnknown", "Unknown");
             match nodes.patch_status(&name, &PatchParams::default(), &Patch::Strategic(patch)).await {
                 Ok(node) => ledger.put(node),
-                Err(error) if is_gone(&error) => return Ok(None),
+                Err(error) if is_gone(&error) => {}
                 Err(error) => return Err(error.into()),
             }
-            mark_pods(&client, &name).await?;
             Ok(None)
         }
     }
