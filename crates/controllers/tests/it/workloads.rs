@@ -3,7 +3,7 @@
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, ReplicaSet},
-    core::v1::{Namespace, Pod, ServiceAccount},
+    core::v1::{Namespace, Node, Pod, ServiceAccount},
 };
 use kube::{
     Api, ResourceExt,
@@ -214,4 +214,89 @@ async fn a_pod_without_room_says_why_and_goes_when_there_is() {
         (events.last()?.1 == "Successfully assigned default/second to node-1").then_some(())
     })
     .await;
+}
+
+/// A pod that requests this much CPU.
+fn hungry(name: &str, cpu: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"namespace": "default", "name": name},
+        "spec": {"containers": [{"name": "main", "image": "a", "resources": {"requests": {"cpu": cpu}}}]},
+    })
+}
+
+async fn node_status(cluster: &Cluster, name: &str, status: Value) {
+    let api = Api::<Node>::all(cluster.admin());
+    api.patch_status(name, &PatchParams::default(), &Patch::Strategic(json!({"status": status}))).await.unwrap();
+}
+
+fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a k8s_openapi::api::core::v1::PodCondition> {
+    pod.status.as_ref()?.conditions.iter().flatten().find(|condition| condition.type_ == kind)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pod_waits_for_room_and_takes_what_others_leave() {
+    let cluster = start(2).await;
+    for node in ["node-1", "node-2"] {
+        node_status(&cluster, node, json!({"allocatable": {"cpu": "2"}})).await;
+    }
+    let api = Api::<Pod>::namespaced(cluster.admin(), "default");
+    let placed = async |name: &str| {
+        eventually(&format!("{name} has a node"), async || api.get(name).await.unwrap().spec.unwrap().node_name).await
+    };
+    let refused = async |name: &str| {
+        eventually(&format!("{name} is refused"), async || {
+            let pod = api.get(name).await.unwrap();
+            let scheduled = condition(&pod, "PodScheduled").filter(|condition| condition.status == "False")?;
+            assert_eq!(scheduled.reason.as_deref(), Some("Unschedulable"));
+            scheduled.message.clone()
+        })
+        .await
+    };
+    for name in ["one", "two"] {
+        cluster.create::<Pod>(hungry(name, "1500m")).await;
+    }
+    assert_ne!(placed("one").await, placed("two").await, "two of them are too much for one node");
+
+    let message = "0/2 nodes are available: 2 Insufficient cpu.";
+    cluster.create::<Pod>(hungry("third", "1")).await;
+    assert_eq!(refused("third").await, message);
+    let failed = ("FailedScheduling".to_owned(), message.to_owned());
+    eventually("the event", async || cluster.events("default", "third").await.contains(&failed).then_some(())).await;
+    let freed = placed("one").await;
+    api.delete("one", &DeleteParams::default()).await.unwrap();
+    assert_eq!(placed("third").await, freed, "a pod went");
+
+    cluster.create::<Pod>(hungry("huge", "50")).await;
+    assert_eq!(refused("huge").await, message);
+    node_status(&cluster, "node-2", json!({"allocatable": {"cpu": "64"}})).await;
+    assert_eq!(placed("huge").await, "node-2", "a node grew");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pods_of_a_silent_node_are_not_ready() {
+    let mut cluster = Cluster::start().await;
+    cluster.add_node("node-1", "172.30.0.11").await;
+    let mut pod = hungry("web", "0");
+    pod["spec"]["nodeName"] = json!("node-1");
+    cluster.create::<Pod>(pod).await;
+    let pods = Api::<Pod>::namespaced(cluster.admin(), "default");
+    let status = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+    pods.patch_status("web", &PatchParams::default(), &Patch::Strategic(status)).await.unwrap();
+    cluster.spawn(workloads::nodes::run(cluster.admin(), Metrics::default(), cluster.stop.clone()));
+
+    let nodes = Api::<Node>::all(cluster.admin());
+    let silent = async {
+        loop {
+            let conditions = nodes.get("node-1").await.unwrap().status.unwrap().conditions.unwrap();
+            if conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "Unknown") {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(120), silent).await.unwrap();
+    let pod = pods.get("web").await.unwrap();
+    let ready = condition(&pod, "Ready").unwrap();
+    assert_eq!((ready.status.as_str(), ready.reason.as_deref()), ("False", Some("NodeNotReady")));
 }

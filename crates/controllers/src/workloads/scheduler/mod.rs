@@ -1,15 +1,16 @@
 //! The scheduler: gives every pod without a node the one that fits best.
 //!
 //! One key is one pod. A decision counts from the moment it is planned, not when the watch shows it, so a burst of
-//! pods spreads and no host port is given out twice. A pod that fits nowhere is looked at again when a node changes or
+//! pods spreads and nothing on a node is given out twice. A pod that fits nowhere is looked at again when a node changes or
 //! a pod ends; the condition and event are written once per reason.
 //! Upstream: `pkg/scheduler`.
 
 mod plan;
 #[cfg(test)]
 mod tests;
+mod usage;
 
-use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -33,6 +34,7 @@ use super::{
     is_gone,
 };
 use plan::{Decision, Place};
+use usage::{Usage, Used};
 
 /// The component that events name, and the `schedulerName` that it answers to.
 pub const NAME: &str = "default-scheduler";
@@ -59,41 +61,28 @@ enum Input {
     Node(Change<Node>),
 }
 
-/// Where a pod was sent; kept until the watch shows it there.
-struct Assumed {
-    uid: String,
-    node: String,
-    /// The API has accepted it.
-    bound: bool,
-}
-
 struct Scheduler {
     client: Client,
     recorder: Recorder,
     /// By node; the empty group waits for one.
     pods: Cache<Pod>,
     nodes: Cache<Node>,
-    assumed: BTreeMap<ObjectKey, Assumed>,
+    usage: Usage,
 }
 
 impl Scheduler {
     fn new(client: Client, recorder: Recorder) -> Self {
         let by_node = |pod: &Pod| pod::node(pod).unwrap_or_default().to_owned();
-        Self { client, recorder, pods: Cache::new(by_node), nodes: Cache::new(by_controller), assumed: BTreeMap::new() }
+        Self { client, recorder, pods: Cache::new(by_node), nodes: Cache::new(by_controller), usage: Usage::default() }
     }
 
     fn index_pod(&mut self, change: Change<Pod>, dirty: &mut Vec<ObjectKey>) {
         let mut freed = false;
-        let assumed = &mut self.assumed;
+        let usage = &mut self.usage;
         self.pods.take(change, |(old, new)| {
-            let ended = |pod: Option<&Arc<Pod>>| pod.is_none_or(|pod| pod::is_terminal(pod));
-            freed |= old.is_some_and(|old| pod::node(old).is_some()) && ended(new);
-            let Some(pod) = new.or(old) else { return };
-            let key = ObjectKey::of(&**pod);
-            if new.is_none_or(|new| pod::node(new).is_some()) {
-                assumed.remove(&key);
-            } else if new.is_some_and(|new| is_ours(new)) {
-                dirty.push(key);
+            freed |= usage.track((old, new));
+            if let Some(new) = new.filter(|new| is_ours(new)) {
+                dirty.push(ObjectKey::of(&**new));
             }
         });
         if freed {
@@ -106,24 +95,16 @@ impl Scheduler {
         dirty.extend(self.pods.group("").filter(|pod| is_ours(pod)).map(|pod| ObjectKey::of(&**pod)));
     }
 
-    fn decide(&self, pod: &Pod, key: &ObjectKey) -> Decision {
-        let mut on_the_way: BTreeMap<&str, Vec<&Arc<Pod>>> = BTreeMap::new();
-        for (other, assumed) in self.assumed.iter().filter(|(other, _)| *other != key) {
-            if let Some(pod) = self.pods.get(other).filter(|pod| uid(&***pod) == assumed.uid) {
-                on_the_way.entry(&assumed.node).or_default().push(pod);
-            }
-        }
-        let places: Vec<Place<'_>> = self
-            .nodes
-            .iter()
-            .map(|node| {
-                let name = node.metadata.name.as_deref().unwrap_or_default();
-                let there = self.pods.group(name).filter(|pod| !pod::is_terminal(pod));
-                Place { node, pods: there.chain(on_the_way.get(name).into_iter().flatten().copied()).collect() }
-            })
-            .collect();
+    fn decide(&self, pod: &Pod) -> Decision {
+        let nothing = Used::default();
+        let place = |node| Place { node, used: self.usage.of(name_of(node)).unwrap_or(&nothing) };
+        let places: Vec<Place<'_>> = self.nodes.iter().map(|node| place(&**node)).collect();
         plan::decide(pod, &places)
     }
+}
+
+fn name_of(node: &Node) -> &str {
+    node.metadata.name.as_deref().unwrap_or_default()
 }
 
 /// Waits for this scheduler.
@@ -161,23 +142,21 @@ impl Reconciler for Scheduler {
     }
 
     fn plan(&mut self, key: &ObjectKey) -> Option<Self::Plan> {
-        self.pods.settle(|_| {});
+        let usage = &mut self.usage;
+        self.pods.settle(|transition| {
+            usage.track(transition);
+        });
         let pod = self.pods.get(key).filter(|pod| is_ours(pod))?.clone();
-        if self.assumed.get(key).is_some_and(|assumed| assumed.bound && assumed.uid == uid(&*pod)) {
+        if self.usage.is_bound(key, uid(&*pod)) {
             return None;
         }
-        let decision = self.decide(&pod, key);
+        // An earlier decision that did not come through must not stand in its own way.
+        self.usage.release(key);
+        let decision = self.decide(&pod);
         match &decision {
-            Decision::Bind(node) => {
-                let assumed = Assumed { uid: uid(&*pod).to_owned(), node: node.clone(), bound: false };
-                self.assumed.insert(key.clone(), assumed);
-            }
-            Decision::Unschedulable(reason) => {
-                self.assumed.remove(key);
-                if known_reason(&pod) == Some(reason) {
-                    return None;
-                }
-            }
+            Decision::Bind(node) => self.usage.assume(key, &pod, node),
+            Decision::Unschedulable(reason) if known_reason(&pod) == Some(reason) => return None,
+            Decision::Unschedulable(_) => {}
         }
         Some((pod, decision))
     }
@@ -199,10 +178,8 @@ impl Reconciler for Scheduler {
     }
 
     fn applied(&mut self, key: &ObjectKey, outcome: Decision) -> Option<Duration> {
-        if let Decision::Bind(_) = outcome
-            && let Some(assumed) = self.assumed.get_mut(key)
-        {
-            assumed.bound = true;
+        if let Decision::Bind(_) = outcome {
+            self.usage.bound(key);
         }
         None
     }

@@ -1,20 +1,20 @@
 //! Which node a pod goes to, or why to none. Pure.
 //!
-//! A node is fit if it is ready, takes pods, is selected, tolerated, and has the pod's host ports free. Among the fit
-//! ones the pod goes where the fewest pods of the same owner are, then where the fewest pods are, then by name.
-//! Upstream: `pkg/scheduler/framework/plugins/{nodeaffinity,nodeports,nodeunschedulable,tainttoleration}`.
+//! A node is fit if it is ready, takes pods, is selected, tolerated, has the pod's host ports free, and has room for what
+//! the pod requests. Among the fit ones the pod goes where the fewest pods of the same owner are, then where the fewest pods are, then by name.
+//! Upstream: `pkg/scheduler/framework/plugins/{nodeaffinity,nodeports,noderesources,nodeunschedulable,tainttoleration}`.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, Taint, Toleration};
-use portolan_objects::{Protocol, pod};
+use portolan_objects::Resources;
 
-use crate::workloads::cache::controller_of;
+use super::usage::{Share, Used};
 
-/// A node and the pods that are on it or on their way there.
+/// A node and what is taken there.
 pub(super) struct Place<'a> {
     pub node: &'a Node,
-    pub pods: Vec<&'a Arc<Pod>>,
+    pub used: &'a Used,
 }
 
 /// What becomes of a pod.
@@ -27,20 +27,16 @@ pub(super) enum Decision {
 
 pub(super) fn decide(pod: &Pod, places: &[Place<'_>]) -> Decision {
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
-    let owner = controller_of(pod).map(|owner| &owner.uid);
-    let siblings = |place: &Place<'_>| match owner {
-        Some(owner) => {
-            place.pods.iter().filter(|other| controller_of(&****other).map(|o| &o.uid) == Some(owner)).count()
-        }
-        None => 0,
-    };
+    let share = Share::of(pod);
     let mut best = None;
     for place in places {
-        if let Some(reason) = unfit(pod, place) {
-            *reasons.entry(reason).or_default() += 1;
+        let against = unfit(pod, &share, place);
+        if !against.is_empty() {
+            against.into_iter().for_each(|reason| *reasons.entry(reason).or_default() += 1);
             continue;
         }
-        let rank = (siblings(place), place.pods.len(), place.node.metadata.name.clone().unwrap_or_default());
+        let siblings = place.used.siblings(share.owner.as_deref());
+        let rank = (siblings, place.used.pods, place.node.metadata.name.clone().unwrap_or_default());
         if best.as_ref().is_none_or(|best| rank < *best) {
             best = Some(rank);
         }
@@ -60,8 +56,15 @@ fn explain(nodes: usize, reasons: &BTreeMap<String, usize>) -> String {
     format!("0/{nodes} nodes are available: {}.", counted.join(", "))
 }
 
-/// Why the pod cannot go there; the first reason in upstream's order of plugins.
-fn unfit(pod: &Pod, place: &Place<'_>) -> Option<String> {
+/// Why the pod cannot go there: the first reason in upstream's order of plugins, or everything that is short.
+fn unfit(pod: &Pod, share: &Share, place: &Place<'_>) -> Vec<String> {
+    match refusal(pod, share, place) {
+        Some(reason) => vec![reason],
+        None => shortages(&share.requests, place),
+    }
+}
+
+fn refusal(pod: &Pod, share: &Share, place: &Place<'_>) -> Option<String> {
     let node = place.node;
     let spec = node.spec.clone().unwrap_or_default();
     if spec.unschedulable == Some(true) {
@@ -78,15 +81,27 @@ fn unfit(pod: &Pod, place: &Place<'_>) -> Option<String> {
     if !is_selected(pod, node) {
         return Some("node(s) didn't match Pod's node affinity/selector".into());
     }
-    if has_port_conflict(pod, &place.pods) {
+    if share.ports.iter().any(|port| place.used.ports.iter().any(|taken| port.conflicts(taken))) {
         return Some("node(s) didn't have free ports for the requested pod ports".into());
     }
-    let room = node.status.as_ref().and_then(|status| status.allocatable.as_ref()?.get("pods"));
-    let room = room.and_then(|quantity| quantity.0.parse::<usize>().ok());
-    if room.is_some_and(|room| place.pods.len() >= room) {
-        return Some("Too many pods".into());
-    }
     None
+}
+
+/// What the node has too little of. What it does not speak of it does not have, except that it then takes any number of
+/// pods. Nobody here measures disks, so `ephemeral-storage` is not looked at.
+fn shortages(requests: &Resources, place: &Place<'_>) -> Vec<String> {
+    let allocatable = Resources::of_list(place.node.status.as_ref().and_then(|status| status.allocatable.as_ref()));
+    let pods = allocatable.get("pods");
+    let mut short = Vec::new();
+    if pods > 0 && place.used.pods as u64 >= pods {
+        short.push("Too many pods".to_owned());
+    }
+    for (name, wanted) in requests.iter().filter(|(name, _)| *name != "ephemeral-storage") {
+        if place.used.requests.get(name).saturating_add(wanted) > allocatable.get(name) {
+            short.push(format!("Insufficient {name}"));
+        }
+    }
+    short
 }
 
 /// The condition Ready is True.
@@ -142,43 +157,4 @@ fn rule_selects(rule: &NodeSelectorRequirement, value: Option<&str>) -> bool {
         "Lt" => left.zip(right).is_some_and(|(left, right)| left < right),
         _ => false,
     }
-}
-
-/// A port on the node that a pod takes for itself.
-#[derive(PartialEq, Eq)]
-struct HostPort {
-    /// Empty for every address of the node.
-    address: String,
-    protocol: Protocol,
-    port: i32,
-}
-
-impl HostPort {
-    fn conflicts(&self, other: &HostPort) -> bool {
-        let same_address = self.address == other.address || self.address.is_empty() || other.address.is_empty();
-        self.protocol == other.protocol && self.port == other.port && same_address
-    }
-}
-
-fn host_ports(pod: &Pod) -> Vec<HostPort> {
-    let Some(spec) = &pod.spec else { return Vec::new() };
-    let sidecars =
-        spec.init_containers.iter().flatten().filter(|container| container.restart_policy.as_deref() == Some("Always"));
-    let ports = spec.containers.iter().chain(sidecars).flat_map(|container| container.ports.iter().flatten());
-    ports
-        .filter_map(|port| {
-            let address = port.host_ip.clone().filter(|address| address != "0.0.0.0").unwrap_or_default();
-            let taken = port.host_port.filter(|number| *number > 0)?;
-            Some(HostPort { address, protocol: Protocol::of(port.protocol.as_deref()), port: taken })
-        })
-        .collect()
-}
-
-fn has_port_conflict(pod: &Pod, others: &[&Arc<Pod>]) -> bool {
-    let wanted = host_ports(pod);
-    if wanted.is_empty() {
-        return false;
-    }
-    let mut taken = others.iter().filter(|other| !pod::is_terminal(other)).flat_map(|other| host_ports(other));
-    taken.any(|taken| wanted.iter().any(|port| port.conflicts(&taken)))
 }

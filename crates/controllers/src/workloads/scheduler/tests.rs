@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::plan::decide;
+use super::usage::Share;
 use super::*;
 
 fn node(name: &str) -> Node {
@@ -39,7 +40,13 @@ fn owned(name: &str, owner: &str) -> Pod {
 }
 
 fn decided(pod: &Pod, nodes: &[(&Node, &[Arc<Pod>])]) -> Decision {
-    let places: Vec<Place<'_>> = nodes.iter().map(|(node, pods)| Place { node, pods: pods.iter().collect() }).collect();
+    let used = |pods: &[Arc<Pod>]| {
+        let mut used = Used::default();
+        pods.iter().for_each(|pod| used.add(&Share::of(pod)));
+        used
+    };
+    let nodes: Vec<(&Node, Used)> = nodes.iter().map(|(node, pods)| (*node, used(pods))).collect();
+    let places: Vec<Place<'_>> = nodes.iter().map(|(node, used)| Place { node, used }).collect();
     decide(pod, &places)
 }
 
@@ -129,4 +136,81 @@ fn host_ports_conflict_by_protocol_port_and_address() {
             assert_eq!(decision, Decision::Unschedulable(message.into()));
         }
     }
+}
+
+/// A pod that requests this much.
+fn hungry(name: &str, cpu: &str, memory: &str) -> Pod {
+    let requests = json!({"cpu": cpu, "memory": memory, "ephemeral-storage": "1Ti"});
+    pod(name, json!({"containers": [{"name": "main", "resources": {"requests": requests}}]}))
+}
+
+fn sized(name: &str, cpu: &str, memory: &str, pods: &str) -> Node {
+    let mut node = node(name);
+    node.status.as_mut().unwrap().allocatable =
+        serde_json::from_value(json!({"cpu": cpu, "memory": memory, "pods": pods})).unwrap();
+    node
+}
+
+#[test]
+fn requests_must_fit_beside_those_that_are_there() {
+    let (two, four) = (sized("node-1", "2", "1Gi", "2"), sized("node-2", "4", "1Gi", "110"));
+    let there: &[Arc<Pod>] = &[Arc::new(hungry("a", "1500m", "512Mi"))];
+    let full: &[Arc<Pod>] = &[Arc::new(hungry("a", "0", "0")), Arc::new(hungry("b", "2", "0"))];
+    let refused = |reasons: &str| Decision::Unschedulable(format!("0/2 nodes are available: {reasons}."));
+    let rows = [
+        (hungry("p", "50", "0"), there, refused("2 Insufficient cpu")),
+        (hungry("p", "500m", "512Mi"), there, bound("node-2")),
+        (hungry("p", "4", "1Gi"), there, bound("node-2")),
+        (hungry("p", "4001m", "1Mi"), there, refused("2 Insufficient cpu")),
+        (hungry("p", "3", "768Mi"), there, bound("node-2")),
+        (hungry("p", "3", "2Gi"), there, refused("1 Insufficient cpu, 2 Insufficient memory")),
+        (hungry("p", "5", "0"), full, refused("1 Too many pods, 2 Insufficient cpu")),
+        (hungry("p", "0", "0"), full, bound("node-2")),
+    ];
+    for (pod, pods, expected) in rows {
+        assert_eq!(decided(&pod, &[(&two, pods), (&four, &[])]), expected, "{pod:?}");
+    }
+    let exactly = decided(&hungry("p", "500m", "512Mi"), &[(&two, there)]);
+    assert_eq!(exactly, bound("node-1"), "the last of the room can be taken");
+    let gpu =
+        pod("gpu", json!({"containers": [{"name": "main", "resources": {"requests": {"example.com/gpu": "1"}}}]}));
+    assert_eq!(decided(&gpu, &[(&two, &[]), (&four, &[])]), refused("2 Insufficient example.com/gpu"));
+}
+
+#[test]
+fn usage_follows_every_pod_from_the_decision_to_its_end() {
+    let mut usage = Usage::default();
+    let taken = |usage: &Usage, node: &str| usage.of(node).map_or((0, 0), |used| (used.pods, used.requests.get("cpu")));
+    let waiting = Arc::new(hungry("a", "1", "0"));
+    let key = ObjectKey::of(&*waiting);
+    let on = |node: &str, phase: &str| {
+        let mut pod = (*waiting).clone();
+        pod.spec.as_mut().unwrap().node_name = Some(node.into());
+        pod.status.get_or_insert_default().phase = Some(phase.into());
+        Arc::new(pod)
+    };
+    assert!(!usage.track((None, Some(&waiting))));
+    assert_eq!(taken(&usage, "node-1"), (0, 0));
+
+    usage.assume(&key, &waiting, "node-1");
+    assert_eq!(taken(&usage, "node-1"), (1, 1000), "a decision counts at once");
+    assert!(!usage.is_bound(&key, "a"));
+    usage.bound(&key);
+    assert!(!usage.track((Some(&waiting), Some(&waiting))), "the watch is behind");
+    assert!(usage.is_bound(&key, "a") && !usage.is_bound(&key, "another"));
+    assert_eq!(taken(&usage, "node-1"), (1, 1000));
+
+    let (running, done) = (on("node-1", "Running"), on("node-1", "Succeeded"));
+    assert!(!usage.track((Some(&waiting), Some(&running))));
+    assert!(!usage.track((Some(&running), Some(&running))), "twice is once");
+    assert_eq!(taken(&usage, "node-1"), (1, 1000));
+    assert!(usage.track((Some(&running), Some(&done))), "its end makes room");
+    assert!(!usage.track((Some(&done), None)), "once");
+    assert_eq!(taken(&usage, "node-1"), (0, 0));
+
+    usage.assume(&key, &waiting, "node-2");
+    let mut successor = (*waiting).clone();
+    successor.metadata.uid = Some("b".into());
+    assert!(usage.track((Some(&waiting), Some(&Arc::new(successor)))), "another pod of that name waits");
+    assert_eq!(taken(&usage, "node-2"), (0, 0));
 }
