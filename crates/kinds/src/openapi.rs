@@ -1,8 +1,10 @@
-//! OpenAPI v3: the index and one document per group version.
+//! OpenAPI v3: the index and one document per group version. OpenAPI v2: a document that describes nothing.
 //!
 //! kubectl reads these for `explain`, and to learn that the server validates fields itself. It needs schemas and, for
 //! each resource, one path with a `patch` operation that names the kind and the `fieldValidation` parameter; nothing
 //! else of a full specification. Built at the first request: no write waits for it.
+//!
+//! For kinds that v3 does not have (a mistyped one, `List`) kubectl looks into v2, and gives up when there is none.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -14,6 +16,8 @@ use crate::resource::Resource;
 use crate::resources::resources;
 use crate::schema::unpack;
 
+const TITLE: &str = "Kubernetes";
+const LEVEL: &str = "v1.36.0";
 const REFERENCE: &str = "#/components/schemas/";
 
 /// One document of `/openapi/v3`.
@@ -38,6 +42,24 @@ pub fn v3_index() -> &'static Value {
 /// The document of a group version: `api/v1`, `apis/apps/v1`.
 pub fn v3_document(path: &str) -> Option<&'static Document> {
     all().documents.get(path)
+}
+
+/// `/openapi/v2` as JSON.
+pub fn v2_json() -> Value {
+    json!({"swagger": "2.0", "info": {"title": TITLE, "version": LEVEL}, "paths": {}, "definitions": {}})
+}
+
+/// `/openapi/v2` as kubectl asks for it: gnostic's `openapi.v2.Document` in protobuf.
+pub fn v2_protobuf() -> Vec<u8> {
+    let info = [field(1, TITLE.as_bytes()), field(2, LEVEL.as_bytes())].concat();
+    [field(1, b"2.0"), field(2, &info), field(8, &[]), field(9, &[])].concat()
+}
+
+/// A field of a protobuf message: text or another message, shorter than 128 bytes.
+fn field(number: u8, content: &[u8]) -> Vec<u8> {
+    const LENGTH_DELIMITED: u8 = 2;
+    debug_assert!(content.len() < 128);
+    [&[number << 3 | LENGTH_DELIMITED, content.len() as u8], content].concat()
 }
 
 fn all() -> &'static All {
@@ -85,7 +107,7 @@ fn document(schemas: &Value, path: &str, resources: &[&Resource]) -> Value {
         wanted.into_iter().map(|name| (name.clone(), schemas[&name].clone())).collect();
     json!({
         "openapi": "3.0.0",
-        "info": {"title": "Kubernetes", "version": "v1.36.0"},
+        "info": {"title": TITLE, "version": LEVEL},
         "paths": paths,
         "components": {"schemas": components},
     })
@@ -162,5 +184,12 @@ mod tests {
                 assert!(json["components"]["schemas"][name].is_object(), "{path}: {name}");
             }
         }
+    }
+
+    #[test]
+    fn the_second_version_is_a_valid_document() {
+        let bytes = b"\x0a\x032.0\x12\x15\x0a\x0aKubernetes\x12\x07v1.36.0\x42\x00\x4a\x00";
+        assert_eq!(super::v2_protobuf(), bytes);
+        assert_eq!(super::v2_json()["swagger"], "2.0");
     }
 }

@@ -110,6 +110,38 @@ pub fn discovery_form(header: Option<&str>) -> Result<DiscoveryForm, ApiError> {
         .ok_or_else(ApiError::not_acceptable)
 }
 
+/// The form of `/openapi/v2`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SwaggerForm {
+    /// JSON.
+    Json,
+    /// Gnostic's protobuf.
+    Protobuf,
+}
+
+impl SwaggerForm {
+    /// The media type. The name with `@`, which older clients ask for, is no valid one and never answered.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Protobuf => "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+        }
+    }
+}
+
+/// The form of `/openapi/v2`.
+pub fn swagger_form(header: Option<&str>) -> Result<SwaggerForm, ApiError> {
+    let Some(header) = header.filter(|header| !header.trim().is_empty()) else { return Ok(SwaggerForm::Json) };
+    media_types(header)
+        .iter()
+        .find_map(|media| match media.essence {
+            "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+            | "application/com.github.proto-openapi.spec.v2@v1.0+protobuf" => Some(SwaggerForm::Protobuf),
+            _ => media.allows_json().then_some(SwaggerForm::Json),
+        })
+        .ok_or_else(ApiError::not_acceptable)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -152,6 +184,20 @@ mod tests {
             ("*/*", DiscoveryForm::Plain),
         ] {
             assert_eq!(discovery_form(Some(header)).unwrap(), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn the_old_openapi_has_two_forms() {
+        for (header, expected) in [
+            (None, Ok(SwaggerForm::Json)),
+            (Some("*/*"), Ok(SwaggerForm::Json)),
+            (Some("application/json"), Ok(SwaggerForm::Json)),
+            (Some("application/com.github.proto-openapi.spec.v2@v1.0+protobuf"), Ok(SwaggerForm::Protobuf)),
+            (Some("application/com.github.proto-openapi.spec.v2.v1.0+protobuf, */*"), Ok(SwaggerForm::Protobuf)),
+            (Some("application/vnd.kubernetes.protobuf"), Err(406)),
+        ] {
+            assert_eq!(swagger_form(header).map_err(|error| error.code), expected, "{header:?}");
         }
     }
 }

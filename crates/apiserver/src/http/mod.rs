@@ -19,7 +19,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::json;
 
 pub use self::metrics::Metrics;
-use self::{body::Body, request::Operation};
+use self::{accept::SwaggerForm, body::Body, request::Operation};
 use crate::{
     auth::Identity,
     discovery,
@@ -116,6 +116,13 @@ impl Api {
             Operation::Apis(form) => Ok(document(discovery::groups(form), headers)),
             Operation::Group(group) => json(discovery::group(&group)?),
             Operation::GroupVersion { group, version } => json(discovery::group_version(&group, &version)?),
+            Operation::Swagger(form) => {
+                let body = Bytes::from(match form {
+                    SwaggerForm::Json => portolan_kinds::openapi::v2_json().to_string().into_bytes(),
+                    SwaggerForm::Protobuf => portolan_kinds::openapi::v2_protobuf(),
+                });
+                Ok(cached(form.content_type(), &discovery::etag(&body), body, headers))
+            }
             Operation::OpenApiIndex => {
                 let body = Bytes::from(portolan_kinds::openapi::v3_index().to_string());
                 Ok(cached("application/json", &discovery::etag(&body), body, headers))

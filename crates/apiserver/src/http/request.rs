@@ -11,7 +11,7 @@ use portolan_kinds::{ContentType, FieldValidation, Resource, Subresource};
 use portolan_objects::selector;
 
 use super::{
-    accept::{self, DiscoveryForm, Form},
+    accept::{self, DiscoveryForm, Form, SwaggerForm},
     options::{At, DeleteOptions, Filter, Include, ListOptions, PatchKind, Propagation, WatchOptions, WriteOptions},
     select::FieldSelector,
 };
@@ -47,6 +47,8 @@ pub enum Operation {
         /// `v1`.
         version: String,
     },
+    /// `/openapi/v2`.
+    Swagger(SwaggerForm),
     /// `/openapi/v3`.
     OpenApiIndex,
     /// `/openapi/v3/PATH`.
@@ -248,6 +250,7 @@ fn fixed(method: &Method, segments: &[&str], query: &Query, accept: Option<&str>
         ["apis", group, version] => {
             Operation::GroupVersion { group: (*group).to_owned(), version: (*version).to_owned() }
         }
+        ["openapi", "v2"] => Operation::Swagger(accept::swagger_form(accept)?),
         ["openapi", "v3"] => Operation::OpenApiIndex,
         ["openapi", "v3", path @ ..] => {
             Operation::OpenApiDocument { path: path.join("/"), hashed: query.get("hash").is_some() }

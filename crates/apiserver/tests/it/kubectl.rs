@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 
 mod from_flags;
+mod manifests;
 
 const MANIFEST: &str = r#"
 apiVersion: v1

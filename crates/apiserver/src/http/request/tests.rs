@@ -72,7 +72,7 @@ fn what_is_wrong_with_a_request_has_its_own_code() {
     let apply = [("content-type", "application/apply-patch+yaml")];
     let html = [("accept", "text/html")];
     for (method, target, headers, expected) in [
-        ("GET", "/openapi/v2", &[][..], 404),
+        ("GET", "/openapi/v1", &[][..], 404),
         ("GET", "/nothing", &[], 404),
         ("GET", "/api/v1/wheels", &[], 404),
         ("GET", "/api/v1/pods/a", &[], 404),
