@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{ObjectReference, Pod, Service};
 use portolan_objects::{ObjectKey, pod, selector::Selector, service};
 use portolan_runtime::Change;
 
@@ -195,6 +195,17 @@ fn selects(selector: &Selector, pod: &Pod) -> bool {
 
 fn service_pairs(service: &Service) -> Option<&BTreeMap<String, String>> {
     service.spec.as_ref()?.selector.as_ref()
+}
+
+/// How an endpoint names the pod that it stands for.
+pub(crate) fn target_ref(pod: &Pod) -> ObjectReference {
+    ObjectReference {
+        kind: Some("Pod".to_owned()),
+        namespace: pod.metadata.namespace.clone(),
+        name: pod.metadata.name.clone(),
+        uid: pod.metadata.uid.clone(),
+        ..ObjectReference::default()
+    }
 }
 
 /// Where a Service is filed: its last pair, because the first is so often `app.kubernetes.io/...` of a whole suite.

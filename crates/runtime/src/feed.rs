@@ -4,7 +4,7 @@ use std::{fmt::Debug, pin::Pin, time::Duration};
 
 use futures::{Stream, StreamExt, stream};
 use kube::{
-    Api, Resource,
+    Api, Client, Resource,
     runtime::{WatchStreamExt, watcher},
 };
 use serde::de::DeserializeOwned;
@@ -51,6 +51,16 @@ impl<I: Send + 'static> Inputs<I> {
         T::DynamicType: Default,
     {
         self.stream(changes(api, config), wrap)
+    }
+
+    /// Adds the watch of everything of one kind, in all namespaces.
+    #[must_use]
+    pub fn all<T>(self, client: &Client, wrap: impl Fn(Change<T>) -> I + Send + 'static) -> Self
+    where
+        T: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+        T::DynamicType: Default,
+    {
+        self.watch(Api::all(client.clone()), watcher::Config::default(), wrap)
     }
 
     /// Adds any stream of changes: for tests, and for inputs that are not API objects.

@@ -14,7 +14,7 @@ mod subsets;
 use std::{future::Future, time::Duration};
 
 use k8s_openapi::api::core::v1::{Endpoints, Pod, Service};
-use kube::{Api, Client, runtime::watcher};
+use kube::Client;
 use portolan_events::Recorder;
 use portolan_objects::ObjectKey;
 use portolan_runtime::{Backoff, Change, Failure, Inputs, Metrics, Options, Reconciler};
@@ -34,13 +34,9 @@ const OPTIONS: Options = Options {
 /// Runs the controller until `stop`. The recorder speaks as `endpoint-controller`.
 pub async fn run(client: Client, recorder: Recorder, metrics: Metrics, stop: CancellationToken) {
     let inputs = Inputs::new()
-        .watch(Api::<Service>::all(client.clone()), watcher::Config::default(), |change| {
-            Input::Service(Box::new(change))
-        })
-        .watch(Api::<Pod>::all(client.clone()), watcher::Config::default(), |change| Input::Pod(Box::new(change)))
-        .watch(Api::<Endpoints>::all(client.clone()), watcher::Config::default(), |change| {
-            Input::Endpoints(Box::new(change))
-        });
+        .all(&client, |change| Input::Service(Box::new(change)))
+        .all(&client, |change| Input::Pod(Box::new(change)))
+        .all(&client, |change| Input::Endpoints(Box::new(change)));
     let controller = Controller { index: Index::default(), client, recorder };
     portolan_runtime::run(controller, inputs, OPTIONS, metrics, stop).await;
 }

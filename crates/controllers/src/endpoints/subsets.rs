@@ -3,8 +3,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use k8s_openapi::api::core::v1::{EndpointAddress, EndpointSubset, ObjectReference, Pod, Service};
+use k8s_openapi::api::core::v1::{EndpointAddress, EndpointSubset, Pod, Service};
 use portolan_objects::{Family, pod, ports::PortSet, service};
+
+use crate::backends::target_ref;
 
 /// Addresses in one Endpoints, ready and not ready together.
 pub(crate) const CAPACITY: usize = 1000;
@@ -37,19 +39,12 @@ pub(crate) fn subsets(service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSubse
 }
 
 fn address(service: &Service, pod: &Pod, family: Family) -> Option<EndpointAddress> {
-    let metadata = &pod.metadata;
     let name = service.metadata.name.as_deref().unwrap_or_default();
     Some(EndpointAddress {
         ip: pod::ip(pod, family)?.to_string(),
         hostname: pod::endpoint_hostname(pod, name).map(str::to_owned),
         node_name: pod::node(pod).map(str::to_owned),
-        target_ref: Some(ObjectReference {
-            kind: Some("Pod".to_owned()),
-            namespace: metadata.namespace.clone(),
-            name: metadata.name.clone(),
-            uid: metadata.uid.clone(),
-            ..ObjectReference::default()
-        }),
+        target_ref: Some(target_ref(pod)),
     })
 }
 

@@ -7,10 +7,12 @@ use std::{
 };
 
 use k8s_openapi::api::{
-    core::v1::{ObjectReference, Pod, Service},
+    core::v1::{Pod, Service},
     discovery::v1::{Endpoint, EndpointConditions},
 };
 use portolan_objects::{Family, pod, ports::PortSet, service};
+
+use crate::backends::target_ref;
 
 /// Zone of each node that exists.
 pub(crate) type Zones = HashMap<String, Option<String>>;
@@ -57,7 +59,6 @@ pub(crate) fn desired(service: &Service, pods: &[Arc<Pod>], zones: &Zones) -> De
 }
 
 fn endpoint(service: &Service, pod: &Pod, address: IpAddr, zones: &Zones) -> Endpoint {
-    let metadata = &pod.metadata;
     let serving = pod::is_ready(pod);
     let terminating = pod::is_terminating(pod);
     let name = service.metadata.name.as_deref().unwrap_or_default();
@@ -71,13 +72,7 @@ fn endpoint(service: &Service, pod: &Pod, address: IpAddr, zones: &Zones) -> End
         hostname: pod::endpoint_hostname(pod, name).map(str::to_owned),
         node_name: pod::node(pod).map(str::to_owned),
         zone: pod::node(pod).and_then(|node| zones.get(node).cloned().flatten()),
-        target_ref: Some(ObjectReference {
-            kind: Some("Pod".to_owned()),
-            namespace: metadata.namespace.clone(),
-            name: metadata.name.clone(),
-            uid: metadata.uid.clone(),
-            ..ObjectReference::default()
-        }),
+        target_ref: Some(target_ref(pod)),
         ..Endpoint::default()
     }
 }

@@ -42,11 +42,9 @@ const OPTIONS: Options = Options {
 pub async fn run(client: Client, recorder: Recorder, metrics: Metrics, stop: CancellationToken) {
     let own = format!("{}={}", labels::SLICE_MANAGED_BY, labels::SLICE_CONTROLLER);
     let inputs = Inputs::new()
-        .watch(Api::<Service>::all(client.clone()), watcher::Config::default(), |change| {
-            Input::Service(Box::new(change))
-        })
-        .watch(Api::<Pod>::all(client.clone()), watcher::Config::default(), |change| Input::Pod(Box::new(change)))
-        .watch(Api::<Node>::all(client.clone()), watcher::Config::default(), |change| Input::Node(Box::new(change)))
+        .all(&client, |change| Input::Service(Box::new(change)))
+        .all(&client, |change| Input::Pod(Box::new(change)))
+        .all(&client, |change| Input::Node(Box::new(change)))
         .watch(Api::<EndpointSlice>::all(client.clone()), watcher::Config::default().labels(&own), |change| {
             Input::Slice(Box::new(change))
         });

@@ -15,8 +15,8 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
-use k8s_openapi::api::core::v1::{Node, Service};
-use kube::{Api, Client, api::ListParams, runtime::watcher};
+use k8s_openapi::api::core::v1::Service;
+use kube::{Api, Client, api::ListParams};
 use portolan_cloud::LoadBalancers;
 use portolan_events::Recorder;
 use portolan_objects::service;
@@ -44,9 +44,7 @@ pub async fn run(
     if stop.run_until_cancelled(adopt(&client, &*provider)).await.is_none() {
         return;
     }
-    let inputs = Inputs::new()
-        .watch(Api::<Service>::all(client.clone()), watcher::Config::default(), Input::Service)
-        .watch(Api::<Node>::all(client.clone()), watcher::Config::default(), Input::Node);
+    let inputs = Inputs::new().all(&client, Input::Service).all(&client, Input::Node);
     let options = Options {
         name: NAME,
         workers: 4,

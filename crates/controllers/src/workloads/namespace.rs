@@ -11,7 +11,6 @@ use kube::{
     Api, Client,
     api::{DeleteParams, DynamicObject, ListParams, PostParams},
     discovery::{ApiResource, Discovery, Scope, verbs},
-    runtime::watcher,
 };
 use portolan_objects::ObjectKey;
 use portolan_runtime::{Backoff, Change, Failure, Inputs, Metrics, Options, Reconciler};
@@ -34,8 +33,7 @@ const PARALLEL: usize = 16;
 
 /// Runs the controller until `stop`.
 pub async fn run(client: Client, metrics: Metrics, stop: CancellationToken) {
-    let inputs =
-        Inputs::new().watch(Api::<Namespace>::all(client.clone()), watcher::Config::default(), |change| change);
+    let inputs = Inputs::new().all(&client, |change: Change<Namespace>| change);
     let options = Options {
         name: NAME,
         workers: 4,

@@ -41,11 +41,7 @@ const LEASES: &str = "kube-node-lease";
 /// Runs the controller until `stop`.
 pub async fn run(client: Client, metrics: Metrics, stop: CancellationToken) {
     let leases = Api::<Lease>::namespaced(client.clone(), LEASES);
-    let inputs = Inputs::new().watch(Api::<Node>::all(client.clone()), watcher::Config::default(), Input::Node).watch(
-        leases,
-        watcher::Config::default(),
-        Input::Lease,
-    );
+    let inputs = Inputs::new().all(&client, Input::Node).watch(leases, watcher::Config::default(), Input::Lease);
     let options = Options {
         name: NAME,
         workers: 4,

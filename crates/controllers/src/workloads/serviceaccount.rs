@@ -22,9 +22,11 @@ const DEFAULT: &str = "default";
 /// Runs the controller until `stop`.
 pub async fn run(client: Client, metrics: Metrics, stop: CancellationToken) {
     let defaults = watcher::Config::default().fields("metadata.name=default");
-    let inputs = Inputs::new()
-        .watch(Api::<Namespace>::all(client.clone()), watcher::Config::default(), Input::Namespace)
-        .watch(Api::<ServiceAccount>::all(client.clone()), defaults, Input::Account);
+    let inputs = Inputs::new().all(&client, Input::Namespace).watch(
+        Api::<ServiceAccount>::all(client.clone()),
+        defaults,
+        Input::Account,
+    );
     let options = Options {
         name: NAME,
         workers: 4,

@@ -20,7 +20,6 @@ use k8s_openapi::api::{
 use kube::{
     Api, Client,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
-    runtime::watcher,
 };
 use portolan_catalogue::Reason;
 use portolan_events::{Recorder, reference};
@@ -42,10 +41,7 @@ pub const NAME: &str = "deployment-controller";
 
 /// Runs the controller until `stop`.
 pub async fn run(client: Client, recorder: Recorder, metrics: Metrics, stop: CancellationToken) {
-    let inputs = Inputs::new()
-        .watch(Api::<Deployment>::all(client.clone()), watcher::Config::default(), Input::Deployment)
-        .watch(Api::<ReplicaSet>::all(client.clone()), watcher::Config::default(), Input::Set)
-        .watch(Api::<Pod>::all(client.clone()), watcher::Config::default(), Input::Pod);
+    let inputs = Inputs::new().all(&client, Input::Deployment).all(&client, Input::Set).all(&client, Input::Pod);
     let options = Options {
         name: NAME,
         workers: 5,

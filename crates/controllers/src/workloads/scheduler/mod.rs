@@ -20,7 +20,6 @@ use k8s_openapi::{
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
-    runtime::watcher,
 };
 use portolan_catalogue::Reason;
 use portolan_events::{Recorder, reference};
@@ -41,11 +40,7 @@ pub const NAME: &str = "default-scheduler";
 
 /// Runs the scheduler until `stop`.
 pub async fn run(client: Client, recorder: Recorder, metrics: Metrics, stop: CancellationToken) {
-    let inputs = Inputs::new().watch(Api::<Pod>::all(client.clone()), watcher::Config::default(), Input::Pod).watch(
-        Api::<Node>::all(client.clone()),
-        watcher::Config::default(),
-        Input::Node,
-    );
+    let inputs = Inputs::new().all(&client, Input::Pod).all(&client, Input::Node);
     let options = Options {
         name: NAME,
         workers: 16,
