@@ -85,6 +85,7 @@ reasons! {
     BackOff Warning,
     Failed Warning,
     FailedCreatePodSandBox Warning,
+    FailedMount Warning,
     ScalingReplicaSet Normal,
     SuccessfulCreate Normal,
     SuccessfulDelete Normal,

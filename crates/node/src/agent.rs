@@ -9,14 +9,14 @@ use std::{
 };
 
 use ipnet::Ipv4Net;
-use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Pod, Secret};
 use kube::{Api, Client};
 use portolan_alloc::PodAddresses;
 use portolan_catalogue::Reason;
 use portolan_events::Recorder;
 use portolan_objects::ObjectKey;
 use portolan_runtime::describe;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -25,6 +25,7 @@ use crate::{
     logs::Hub,
     process::Launcher,
     resolv::ResolvConf,
+    services::Services,
     status::State,
     worker::Reports,
 };
@@ -49,10 +50,11 @@ pub struct Agent {
     pub halt: CancellationToken,
     /// How many sandboxes are made or removed at a time: the kernel takes them one by one anyway.
     pub sandboxes: Semaphore,
+    /// The Services that containers are told of.
+    pub services: Services,
     recorder: Recorder,
     /// What is known about the pods here, for those who ask by name.
     reports: Mutex<HashMap<ObjectKey, Weak<Reports>>>,
-    kubernetes: OnceCell<(String, i32)>,
 }
 
 impl Agent {
@@ -69,9 +71,9 @@ impl Agent {
             tasks: TaskTracker::new(),
             halt: CancellationToken::new(),
             sandboxes: Semaphore::new(2),
+            services: Services::default(),
             recorder,
             reports: Mutex::default(),
-            kubernetes: OnceCell::new(),
         }
     }
 
@@ -132,17 +134,6 @@ impl Agent {
             sources.secrets.insert(name.clone(), found.map(environment::secret_values));
         }
         Ok(sources)
-    }
-
-    /// Address and port of the API as pods reach it; `None` while there is no such Service.
-    pub async fn kubernetes(&self) -> Option<(String, i32)> {
-        let look = || async {
-            let services = Api::<Service>::namespaced(self.client.clone(), "default");
-            let spec = services.get("kubernetes").await.ok().and_then(|service| service.spec).unwrap_or_default();
-            let port = spec.ports.unwrap_or_default().first().map(|port| port.port);
-            spec.cluster_ip.zip(port).ok_or(())
-        };
-        self.kubernetes.get_or_try_init(look).await.ok().cloned()
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     process::{Exit, Launch, Process},
     sandbox::Sandbox,
     status::{ContainerReport, Ended, State, is_sidecar},
+    volumes::Volumes,
     worker::{Reports, Stop},
 };
 
@@ -35,6 +36,8 @@ const GOOD_RUN: Duration = Duration::from_secs(600);
 const PULL_ERROR_SHOWN: Duration = Duration::from_secs(2);
 /// How long the output of a dead process is awaited.
 const AFTER_THE_END: Duration = Duration::from_millis(500);
+/// Where programs are looked for, unless the container says otherwise.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// What a container gets after its preStop hook even if that used up the grace period.
 const LEAST_AFTER_HOOK: Duration = Duration::from_secs(2);
 
@@ -81,6 +84,8 @@ pub struct Supervisor {
     pub role: Role,
     /// The pod's network and files.
     pub sandbox: Arc<Sandbox>,
+    /// The pod's volumes.
+    pub volumes: Arc<Volumes>,
     /// The pod's address.
     pub address: IpAddr,
     /// Where its state is told.
@@ -121,7 +126,6 @@ impl Supervisor {
             // Nobody sends anything: the one before is done when its end is gone.
             drop(turn.await);
         }
-        self.warn_of_mounts();
         let mut backoff = Duration::ZERO;
         loop {
             if self.stop.borrow().is_some() {
@@ -154,18 +158,6 @@ impl Supervisor {
                 return Outcome::Stopped;
             }
             backoff = (backoff * 2).clamp(FIRST_BACKOFF, MAX_BACKOFF);
-        }
-    }
-
-    /// The host's files are the container's files; nothing can be mounted where there may be no directory.
-    fn warn_of_mounts(&self) {
-        let mounts = self.container.volume_mounts.iter().flatten().map(|mount| mount.mount_path.as_str());
-        let mounts: Vec<_> = mounts.collect();
-        if !mounts.is_empty() {
-            let name = &self.container.name;
-            let text =
-                format!("Container {name} runs without its volumes at {}: this node has none", mounts.join(", "));
-            self.event(Reason::Failed, text);
         }
     }
 
@@ -308,6 +300,7 @@ impl Supervisor {
             environment,
             directory: self.container.working_dir.as_ref().filter(|dir| !dir.is_empty()).map(Into::into),
             isolation: self.sandbox.isolation.clone(),
+            mounts: self.volumes.mounts(&self.container),
         })
     }
 
@@ -318,7 +311,9 @@ impl Supervisor {
         let grace = self.pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds).unwrap_or(30);
         let hostname = self.sandbox.isolation.hostname.clone();
         let mut base = vec![
-            ("PATH".to_owned(), std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".into())),
+            // Nothing of the machine's environment is passed on.
+            ("PATH".to_owned(), DEFAULT_PATH.to_owned()),
+            ("HOME".to_owned(), "/root".to_owned()),
             ("HOSTNAME".to_owned(), hostname),
             // What the built-in images tell about themselves.
             ("PORTOLAN_POD".to_owned(), text(&metadata.name)),
@@ -326,12 +321,11 @@ impl Supervisor {
             ("PORTOLAN_NODE".to_owned(), config.name.clone()),
             ("PORTOLAN_GRACE_SECONDS".to_owned(), grace.to_string()),
         ];
-        if let Some((host, port)) = self.agent.kubernetes().await {
-            base.push(("KUBERNETES_SERVICE_HOST".into(), host));
-            base.push(("KUBERNETES_SERVICE_PORT".into(), port.to_string()));
-        }
+        let namespace = text(&metadata.namespace);
+        let links = self.pod.spec.as_ref().and_then(|spec| spec.enable_service_links).unwrap_or(true);
+        base.extend(self.agent.services.variables(&namespace, links).await);
         let names = environment::references(&self.container);
-        let sources = self.agent.sources(&text(&metadata.namespace), &names).await?;
+        let sources = self.agent.sources(&namespace, &names).await?;
         let facts = Facts { pod_ip: self.address.to_string(), host_ip: config.address.to_string() };
         environment::variables(&self.pod, &self.container, &facts, &sources, base)
     }

@@ -21,7 +21,9 @@ mod reconcile;
 mod register;
 mod resolv;
 mod sandbox;
+mod services;
 mod status;
+mod volumes;
 mod worker;
 
 use std::{
@@ -35,7 +37,7 @@ use std::{
 
 use futures::stream;
 use ipnet::Ipv4Net;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use kube::{Api, Client, runtime::watcher};
 use portolan_events::Recorder;
 use portolan_netns::Namespace;
@@ -159,7 +161,7 @@ fn refuse_unused(config: &Config) -> Result<(), StartError> {
     refused.map_err(|error| StartError::Route(config.pod_cidr, error))
 }
 
-/// Follows Pods and Nodes until `stop`.
+/// Follows Pods, Nodes and Services until `stop`.
 async fn follow(agent: Arc<Agent>, stop: CancellationToken) {
     let (changes, reports) = mpsc::unbounded_channel();
     let here = watcher::Config::default().fields(&format!("spec.nodeName={}", agent.config.name));
@@ -167,6 +169,9 @@ async fn follow(agent: Arc<Agent>, stop: CancellationToken) {
         .watch(Api::<Pod>::all(agent.client.clone()), here, |change| Input::Pods(Box::new(change)))
         .watch(Api::<Node>::all(agent.client.clone()), watcher::Config::default(), |change| {
             Input::Nodes(Box::new(change))
+        })
+        .watch(Api::<Service>::all(agent.client.clone()), watcher::Config::default(), |change| {
+            Input::Services(Box::new(change))
         })
         .signal(stream::unfold(reports, |mut reports| async {
             let key = reports.recv().await?;

@@ -5,7 +5,7 @@
 //! *thread* that forked, so one thread per node, the [`Launcher`], starts everything and lives as long as the node.
 
 use std::{
-    ffi::{CString, OsString},
+    ffi::{CStr, CString, OsString},
     io,
     os::{
         fd::{AsRawFd, FromRawFd, OwnedFd},
@@ -35,6 +35,17 @@ pub struct Isolation {
     pub files: Vec<(CString, CString)>,
 }
 
+/// A directory that a process finds at another place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// The directory.
+    pub source: CString,
+    /// The directory that it is bound over.
+    pub target: CString,
+    /// Not to be written to.
+    pub read_only: bool,
+}
+
 /// A process to start.
 #[derive(Debug, Clone)]
 pub struct Launch {
@@ -48,6 +59,8 @@ pub struct Launch {
     pub directory: Option<PathBuf>,
     /// Its namespaces.
     pub isolation: Arc<Isolation>,
+    /// Its volumes.
+    pub mounts: Vec<Mount>,
 }
 
 type Answer = oneshot::Sender<io::Result<(Child, OwnedFd)>>;
@@ -183,15 +196,20 @@ fn spawn(launch: &Launch) -> io::Result<(Child, OwnedFd)> {
         .args(&launch.arguments)
         .env_clear()
         .envs(launch.environment.iter().map(|(name, value)| (name, value)))
-        .current_dir(launch.directory.as_deref().unwrap_or("/".as_ref()))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let isolation = launch.isolation.clone();
+    let directory = launch.directory.as_deref().unwrap_or("/".as_ref());
+    let mut entrance = Entrance {
+        isolation: launch.isolation.clone(),
+        mounts: launch.mounts.clone(),
+        sources: Vec::with_capacity(launch.mounts.len()),
+        directory: CString::new(directory.as_os_str().as_encoded_bytes()).map_err(io::Error::other)?,
+    };
     let parent = nix::unistd::getpid().as_raw();
     // SAFETY: `enter` makes only system calls, on memory that was prepared before the fork.
     unsafe {
-        command.pre_exec(move || enter(&isolation, parent));
+        command.pre_exec(move || enter(&mut entrance, parent));
     }
     let child = command.spawn()?;
     // SAFETY: no memory is involved; the child is not reaped yet, so the number is its own.
@@ -203,8 +221,18 @@ fn spawn(launch: &Launch) -> io::Result<(Child, OwnedFd)> {
     Ok((child, unsafe { OwnedFd::from_raw_fd(pidfd as i32) }))
 }
 
+/// What [`enter`] needs, made before the fork.
+struct Entrance {
+    isolation: Arc<Isolation>,
+    mounts: Vec<Mount>,
+    /// Room for a descriptor of each mount's source.
+    sources: Vec<libc::c_int>,
+    directory: CString,
+}
+
 /// Runs in the forked child before `exec`: system calls only.
-fn enter(isolation: &Isolation, parent: libc::pid_t) -> io::Result<()> {
+fn enter(entrance: &mut Entrance, parent: libc::pid_t) -> io::Result<()> {
+    let isolation = &entrance.isolation;
     // SAFETY: integers only.
     unsafe {
         check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0))?;
@@ -225,10 +253,54 @@ fn enter(isolation: &Isolation, parent: libc::pid_t) -> io::Result<()> {
     }
     let hostname = &isolation.hostname;
     // SAFETY: the pointer is valid for the length given.
-    check(unsafe { libc::sethostname(hostname.as_ptr().cast(), hostname.len()) })
+    check(unsafe { libc::sethostname(hostname.as_ptr().cast(), hostname.len()) })?;
+    mount_volumes(entrance)?;
+    // Only now: the directory may be in a volume.
+    // SAFETY: the string ends in NUL and outlives the call.
+    check(unsafe { libc::chdir(entrance.directory.as_ptr()) })
 }
 
-fn mount(source: Option<&CString>, target: &std::ffi::CStr, flags: libc::c_ulong) -> io::Result<()> {
+/// Binds the volumes. All sources are opened first: one volume may be bound over the place where the others are.
+fn mount_volumes(Entrance { mounts, sources, .. }: &mut Entrance) -> io::Result<()> {
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    for mount in &*mounts {
+        // SAFETY: the string ends in NUL and outlives the call.
+        let source = unsafe { libc::open(mount.source.as_ptr(), flags) };
+        check(source)?;
+        // Within its capacity: nothing is allocated.
+        sources.push(source);
+    }
+    for (volume, source) in mounts.iter().zip(&*sources) {
+        // A descriptor is named by going there; the exec closes it.
+        // SAFETY: an integer only.
+        check(unsafe { libc::fchdir(*source) })?;
+        mount(Some(c"."), &volume.target, libc::MS_BIND)?;
+        if volume.read_only {
+            forbid_writing(&volume.target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a mount read-only. Not by mounting it again: that would have to repeat flags that an ordinary user may not
+/// take off.
+fn forbid_writing(target: &CStr) -> io::Result<()> {
+    let attributes = libc::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    // SAFETY: the string ends in NUL, the structure is as long as said, and both outlive the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            target.as_ptr(),
+            0,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn mount(source: Option<&CStr>, target: &CStr, flags: libc::c_ulong) -> io::Result<()> {
     let source = source.map_or(std::ptr::null(), |source| source.as_ptr());
     // SAFETY: the strings end in NUL and outlive the call; null is allowed for the rest.
     check(unsafe { libc::mount(source, target.as_ptr(), std::ptr::null(), flags, std::ptr::null()) })

@@ -13,7 +13,7 @@ use std::{
 
 use ipnet::IpNet;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Node, Pod, PodStatus};
+use k8s_openapi::api::core::v1::{Node, Pod, PodStatus, Service};
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams, Preconditions},
@@ -32,6 +32,8 @@ pub enum Input {
     Pods(Box<Change<Pod>>),
     /// All nodes.
     Nodes(Box<Change<Node>>),
+    /// All Services: containers are told of them.
+    Services(Box<Change<Service>>),
     /// Something happened in the pod.
     Report(ObjectKey),
 }
@@ -272,6 +274,8 @@ impl Reconciler for Pods {
                 }
                 dirty.push(Key::Routes);
             }
+            // Nothing is planned for them: what a container was told stays as it is until its next start.
+            Input::Services(change) => self.agent.services.index(*change),
             Input::Report(key) => dirty.push(Key::Pod(key)),
         }
     }

@@ -25,6 +25,7 @@ use crate::{
     resolv::{self, Cluster},
     sandbox::{self, Sandbox, SandboxError},
     status::{ContainerReport, Report, State},
+    volumes::{self, VolumeError, Volumes},
 };
 
 mod resume;
@@ -198,6 +199,9 @@ impl Life {
     }
 
     async fn live(&self, slot: &mut Option<Arc<Sandbox>>) {
+        self.warn_of_host_ports();
+        let Some(volumes) = self.make_volumes().await else { return };
+        let volumes = Arc::new(volumes);
         let Some((sandbox, address)) = self.make_sandbox().await else { return };
         let sandbox = slot.insert(Arc::new(sandbox)).clone();
         self.reports.update(|report| report.address = Some(address));
@@ -211,6 +215,7 @@ impl Life {
             container: container.clone(),
             role,
             sandbox: sandbox.clone(),
+            volumes: volumes.clone(),
             address,
             reports: self.reports.clone(),
             stop: stop.subscribe(),
@@ -287,20 +292,53 @@ impl Life {
         stop_within(&self.stop, grace);
     }
 
+    /// Host ports are not mapped here. The pod is of use without them, so it runs; but its author has to know.
+    fn warn_of_host_ports(&self) {
+        if self.spec.host_network == Some(true) {
+            return;
+        }
+        for container in &self.spec.containers {
+            let ports = container.ports.iter().flatten().filter_map(|port| port.host_port).filter(|port| *port > 0);
+            for port in ports {
+                let name = &container.name;
+                let text = format!(
+                    "hostPort {port} of container {name} is ignored: this node maps no host ports, \
+                     use a Service of type NodePort"
+                );
+                self.event(Reason::Failed, text);
+            }
+        }
+    }
+
+    /// Makes the volumes, again and again until they are made (or `None`: the pod is to end).
+    async fn make_volumes(&self) -> Option<Volumes> {
+        let failed = |error: VolumeError| self.event(Reason::FailedMount, error.to_string());
+        self.until_made(|| volumes::provide(&self.agent, &self.pod, &self.spec), failed).await
+    }
+
     /// Makes the sandbox, again and again until it is made (or `None`: the pod is to end).
     async fn make_sandbox(&self) -> Option<(Sandbox, IpAddr)> {
+        let failed = |error: SandboxError| {
+            let text = Failure::new(&error).message;
+            self.event(Reason::FailedCreatePodSandBox, format!("Failed to create pod sandbox: {text}"));
+        };
+        self.until_made(|| self.try_sandbox(), failed).await
+    }
+
+    /// Tries to make something until it is made, with growing pauses; `None` if the pod is to end before.
+    async fn until_made<T, E, F>(&self, make: impl Fn() -> F, failed: impl Fn(E)) -> Option<T>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
         let mut delay = FIRST_RETRY;
         let mut stop = self.stop.subscribe();
         loop {
             if stop.borrow().is_some() {
                 return None;
             }
-            match self.try_sandbox().await {
+            match make().await {
                 Ok(made) => return Some(made),
-                Err(error) => {
-                    let text = Failure::new(&error).message;
-                    self.event(Reason::FailedCreatePodSandBox, format!("Failed to create pod sandbox: {text}"));
-                }
+                Err(error) => failed(error),
             }
             tokio::select! {
                 () = tokio::time::sleep(delay) => delay = (delay * 2).min(MAX_RETRY),

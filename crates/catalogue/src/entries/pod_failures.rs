@@ -6,7 +6,8 @@ use super::{DESCRIBE_POD, OLD, alias, check, message, misreading, noted, remedy}
 use crate::lang::text;
 use crate::{Api, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
-pub(super) const ENTRIES: &[Entry] = &[FAILED_SYNC, FAILED_SCHEDULING, UNHEALTHY, BACK_OFF, FAILED, FAILED_SANDBOX];
+pub(super) const ENTRIES: &[Entry] =
+    &[FAILED_SYNC, FAILED_SCHEDULING, UNHEALTHY, BACK_OFF, FAILED, FAILED_SANDBOX, FAILED_MOUNT];
 
 const FAILED_SYNC: Entry = Entry {
     reason: Reason::FailedSync,
@@ -241,8 +242,9 @@ const BACK_OFF: Entry = Entry {
     portolan: Portolan {
         emits: true,
         when: text(
-            "When a container that keeps ending has to wait before its next start.",
-            "反复退出的容器需要等待一段时间才能再次启动时。",
+            "When a container that keeps ending, or whose image is not known, has to wait before the \
+             next try.",
+            "反复退出或镜像不为节点所知的容器，需要等待一段时间才能再试时。",
         ),
     },
     emitter: "kubelet",
@@ -250,10 +252,20 @@ const BACK_OFF: Entry = Entry {
     api: Api::Core,
     versions: OLD,
     summary: text("A container that keeps ending waits for its restart", "容器反复退出，正等待重启"),
-    messages: &[message(
-        "Kubernetes, Portolan",
-        "Back-off restarting failed container {container} in pod {pod}_{namespace}({uid})",
-    )],
+    messages: &[
+        message(
+            "Kubernetes, Portolan",
+            "Back-off restarting failed container {container} in pod {pod}_{namespace}({uid})",
+        ),
+        noted(
+            "Kubernetes, Portolan",
+            "Back-off pulling image \"{image}\"",
+            text(
+                "kubectl shows ImagePullBackOff; see Failed. Kubernetes reports this one as Normal.",
+                "kubectl 显示 ImagePullBackOff；参见 Failed。Kubernetes 将这一条报告为 Normal。",
+            ),
+        ),
+    ],
     meaning: text(
         "The container ended soon after it started, again and again. The pause before each \
          restart doubles from 10 s to 5 min; kubectl shows CrashLoopBackOff meanwhile.",
@@ -310,8 +322,8 @@ const FAILED: Entry = Entry {
         emits: true,
         when: text(
             "When a container could not be started, for instance because its image is not known \
-             to the node; also when its preStop hook failed.",
-            "容器启动失败时，例如节点不认识它的镜像；preStop 钩子失败时也会发出。",
+             to the node; also when its preStop hook failed or when it asks for a host port.",
+            "容器启动失败时，例如节点不认识它的镜像；preStop 钩子失败或要求主机端口时也会发出。",
         ),
     },
     emitter: "kubelet",
@@ -326,7 +338,12 @@ const FAILED: Entry = Entry {
             "PreStopHook failed: {error}",
             text("The container is stopped all the same.", "容器照样会被停止。"),
         ),
-        message("Kubernetes", "Failed to pull image \"{image}\": {error}"),
+        message("Kubernetes, Portolan", "Failed to pull image \"{image}\": {error}"),
+        noted(
+            "Portolan",
+            "hostPort {port} of container {container} is ignored: {reason}",
+            text("The pod runs, without this port of the node.", "Pod 照常运行，但节点上没有这个端口。"),
+        ),
     ],
     meaning: text(
         "The node could not get the image, or could not create or start the container.",
@@ -450,4 +467,88 @@ const FAILED_SANDBOX: Entry = Entry {
         "节点的网络插件尚未就绪；使用主机网络的 Pod 不受限制。",
     )],
     see_also: &[Reason::IPNotAllocated, Reason::DNSConfigForming, Reason::Scheduled],
+};
+
+const FAILED_MOUNT: Entry = Entry {
+    reason: Reason::FailedMount,
+    severity: Severity::Warning,
+    category: Category::Workloads,
+    status: Status::Current,
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When a container mounts a volume that the node cannot provide, or not there.",
+            "容器挂载的卷无法由节点提供，或无法挂载在该处时。",
+        ),
+    },
+    emitter: "kubelet",
+    object: "Pod",
+    api: Api::Core,
+    versions: OLD,
+    summary: text("A volume of the pod could not be mounted", "Pod 的卷未能挂载"),
+    messages: &[message("Kubernetes, Portolan", "MountVolume.SetUp failed for volume \"{volume}\" : {error}")],
+    meaning: text(
+        "A pod begins only when all its volumes are there. The text names the volume and what is \
+         missing: most often a ConfigMap or Secret that does not exist, or a key of it.",
+        "Pod 要等所有卷就位才会开始。文字写明是哪个卷、缺少什么：最常见的是 ConfigMap 或 Secret \
+         不存在，或缺少其中的键。",
+    ),
+    impact: Impact {
+        harm: Harm::High,
+        who: text(
+            "The pod stays Pending (ContainerCreating) and its Service has no use of it.",
+            "Pod 停在 Pending（ContainerCreating），Service 用不上它。",
+        ),
+    },
+    chain: Chain {
+        before: text("Scheduled.", "Scheduled。"),
+        after: text("Another try, with growing pauses.", "以越来越长的间隔重试。"),
+    },
+    checks: &[
+        DESCRIBE_POD,
+        check(
+            "The volumes that it asks for.",
+            "它要求的卷。",
+            "kubectl get pod POD -n NAMESPACE -o jsonpath='{.spec.volumes}'",
+        ),
+    ],
+    remedies: Remedies::Steps(&[
+        remedy(
+            text("The text ends in `not found`.", "文字以 `not found` 结尾。"),
+            text(
+                "Create the ConfigMap or Secret in the namespace of the pod; the pod follows by itself.",
+                "在 Pod 所在的命名空间创建该 ConfigMap 或 Secret，Pod 会自行继续。",
+            ),
+            &["kubectl get configmaps,secrets -n NAMESPACE"],
+        ),
+        remedy(
+            text(
+                "Portolan: the text says that the kind of the volume is not supported.",
+                "Portolan：文字表明不支持这种卷。",
+            ),
+            text(
+                "Its nodes provide emptyDir, configMap and secret volumes, without subPath. Use one \
+                 of these, or remove the volume.",
+                "它的节点提供 emptyDir、configMap 和 secret 卷，不支持 subPath。改用其中之一，或去掉\
+                 该卷。",
+            ),
+            &["kubectl edit deployment NAME -n NAMESPACE"],
+        ),
+        remedy(
+            text(
+                "Portolan: the text names a path that is not a directory of this machine.",
+                "Portolan：文字中的路径不是本机上的目录。",
+            ),
+            text(
+                "Containers see the files of the machine, and a node makes no directories there. \
+                 Create the directory, or mount the volume at one that exists, such as /mnt.",
+                "容器看到的是本机的文件，节点不会在那里创建目录。请创建该目录，或把卷挂载到已有的目\
+                 录，例如 /mnt。",
+            ),
+            &["kubectl edit deployment NAME -n NAMESPACE"],
+        ),
+    ]),
+    misreadings: &[],
+    aliases: &[],
+    see_also: &[Reason::Scheduled, Reason::Failed, Reason::FailedCreatePodSandBox],
 };

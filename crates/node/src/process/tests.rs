@@ -33,6 +33,7 @@ fn shell(sandbox: &Sandbox, script: &str) -> Launch {
         environment: vec![("PATH".into(), std::env::var("PATH").unwrap()), ("A".into(), "1".into())],
         directory: Some("/tmp".into()),
         isolation: sandbox.isolation.clone(),
+        mounts: vec![],
     }
 }
 
@@ -64,6 +65,38 @@ async fn a_process_sees_its_own_network_files_and_name() {
     assert_eq!(text, "0\n1\n", "the node's network");
     let missing = Launch { program: "/no/such".into(), ..shell(&sandbox, "") };
     assert_eq!(launcher.launch(missing).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn volumes_are_bound_in_the_process_alone() {
+    if !inside("volumes_are_bound_in_the_process_alone") {
+        return;
+    }
+    if !Path::new("/mnt").is_dir() {
+        eprintln!("skipped: volumes_are_bound_in_the_process_alone: there is no directory /mnt");
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let sandbox = sandbox(&Namespace::current().unwrap(), None, home.path());
+    let launcher = Launcher::start("node1").unwrap();
+    let path = |name: &str| CString::new(home.path().join(name).into_os_string().into_encoded_bytes()).unwrap();
+    for directory in ["a", "b", "c"] {
+        std::fs::create_dir(home.path().join(directory)).unwrap();
+    }
+    std::fs::write(home.path().join("a/file"), "of a").unwrap();
+    // The first is bound over the place where the second is.
+    let over = CString::new(home.path().as_os_str().as_encoded_bytes()).unwrap();
+    let mounts = vec![
+        Mount { source: path("a"), target: over, read_only: true },
+        Mount { source: path("b"), target: c"/mnt".to_owned(), read_only: false },
+    ];
+    let script = "cat file; echo > x || echo refused; echo written > /mnt/out";
+    let directory = Some(home.path().to_owned());
+    let (exit, text) = output(&launcher, Launch { mounts, directory, ..shell(&sandbox, script) }).await;
+    assert_eq!(exit.code, 0, "{text}");
+    assert!(text.starts_with("of a") && text.contains("refused"), "{text}");
+    assert_eq!(std::fs::read_to_string(home.path().join("b/out")).unwrap(), "written\n");
+    assert!(home.path().join("c").is_dir() && !Path::new("/mnt/out").exists(), "nothing of it is seen outside");
 }
 
 /// Two pods of one node reach each other and the node, and the answer comes back; the first packet too.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use kube::{Api, api::PostParams};
 use serde_json::json;
 
@@ -278,5 +278,52 @@ async fn pods_are_started_again_after_the_agent() {
     assert_ne!(ip(&new), ip(&after), "an address that was in use is not given away");
     cluster.gone("late").await;
     assert!(!stray.exists());
+    node.stop().await;
+}
+
+/// The variables of a container that prints its environment.
+async fn environment(cluster: &Cluster, node: &crate::cluster::RunningNode, name: &str, links: bool) -> Vec<String> {
+    let path = cluster.home.path().join(name);
+    let main = json!({"name": "main", "image": "shell", "args": [format!("env > {}", path.display())]});
+    let spec = json!({"containers": [main], "restartPolicy": "Never", "enableServiceLinks": links});
+    cluster.pod(node, name, spec).await;
+    cluster.pod_until(name, |pod| phase(pod) == "Succeeded").await;
+    std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_environment_names_services_and_nothing_of_the_machine() {
+    if !inside("lifecycle::the_environment_names_services_and_nothing_of_the_machine") {
+        return;
+    }
+    let cluster = Cluster::new().await;
+    let service = json!({"metadata": {"name": "my-db"}, "spec": {"clusterIP": "10.96.7.7", "ports": [{"name": "sql", "port": 5432}]}});
+    let services = Api::<Service>::namespaced(cluster.client.clone(), "default");
+    services.create(&PostParams::default(), &serde_json::from_value(service).unwrap()).await.unwrap();
+    let node = cluster.node(1).await;
+    let with = environment(&cluster, &node, "with", true).await;
+    for expected in [
+        "KUBERNETES_SERVICE_HOST=10.96.0.1",
+        "KUBERNETES_PORT_443_TCP_ADDR=10.96.0.1",
+        "MY_DB_SERVICE_PORT_SQL=5432",
+        "MY_DB_PORT=tcp://10.96.7.7:5432",
+        "HOME=/root",
+        "HOSTNAME=with",
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    ] {
+        assert!(with.iter().any(|line| line == expected), "{expected}: {with:#?}");
+    }
+    // What a shell sets by itself, and what the built-in images are told.
+    let own = ["PWD", "OLDPWD", "SHLVL", "_", "HOME", "HOSTNAME", "PATH"];
+    let foreign: Vec<_> = with
+        .iter()
+        .filter_map(|line| line.split_once('=').map(|(name, _)| name))
+        .filter(|name| !own.contains(name))
+        .filter(|name| !["KUBERNETES_", "MY_DB_", "PORTOLAN_"].iter().any(|prefix| name.starts_with(prefix)))
+        .collect();
+    assert_eq!(foreign, [""; 0], "of the machine");
+    let without = environment(&cluster, &node, "without", false).await;
+    assert!(without.iter().any(|line| line == "KUBERNETES_SERVICE_PORT=443"), "{without:#?}");
+    assert!(!without.iter().any(|line| line.starts_with("MY_DB")), "{without:#?}");
     node.stop().await;
 }

@@ -7,6 +7,7 @@ mod lifecycle;
 mod network;
 mod node;
 mod probes;
+mod volumes;
 
 /// Not a test: what the image `portolan/echo` runs in these tests is this very binary with this name.
 #[test]
