@@ -123,7 +123,7 @@ async fn unknown_places_answer_a_status_too() {
     for (path, code) in [
         ("/api/v1/namespaces/default/wheels/a", 404),
         ("/apis/nowhere.io/v1", 404),
-        ("/openapi/v2", 404),
+        ("/openapi/v1", 404),
         ("/somewhere", 404),
         ("/api/v1/pods?resourceVersion=99999999999999999999999", 422),
         ("/api/v1/pods?resourceVersion=9999999999999999999", 504),
