@@ -18,6 +18,8 @@ ROOTS = [
     "apps.v1.Deployment", "apps.v1.ReplicaSet",
     "autoscaling.v1.Scale", "coordination.v1.Lease", "discovery.v1.EndpointSlice", "events.v1.Event",
     "networking.v1.IPAddress", "networking.v1.ServiceCIDR", "policy.v1.Eviction",
+    "authentication.v1.SelfSubjectReview", "authorization.v1.SelfSubjectAccessReview",
+    "authorization.v1.SelfSubjectRulesReview",
 ]
 PREFIX = "#/$defs/"
 # The published definitions carry no defaults. This one is a key of associative lists: without it a client that

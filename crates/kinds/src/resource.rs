@@ -101,6 +101,7 @@ pub(crate) enum Model {
     IpAddress,
     Deployment,
     ReplicaSet,
+    Review,
 }
 
 /// One resource: a row of the table.
@@ -126,7 +127,7 @@ pub struct Resource {
     pub verbs: &'static [&'static str],
     /// Subresources.
     pub subresources: &'static [Subresource],
-    /// Where its objects live.
+    /// Where its objects live; empty for reviews, which are answered and not kept.
     pub storage: Storage,
     pub(crate) model: Model,
     /// Name of its definition in the schema.
@@ -137,6 +138,11 @@ impl Resource {
     /// `v1` or `apps/v1`.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.to_string() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// False for reviews: creating one asks a question, and the answer is all there ever is of it.
+    pub fn is_stored(&self) -> bool {
+        !self.storage.0.is_empty()
     }
 
     /// The subresource of that name.

@@ -14,6 +14,31 @@ const fn status(group: &'static str, version: &'static str, kind: &'static str) 
 const SCALE: Subresource =
     Subresource { name: "scale", group: "autoscaling", version: "v1", kind: "Scale", verbs: PART_VERBS };
 
+/// A question about the client itself.
+const fn review(
+    group: &'static str,
+    kind: &'static str,
+    names: [&'static str; 2],
+    definition: &'static str,
+) -> Resource {
+    let [plural, singular] = names;
+    Resource {
+        group,
+        version: "v1",
+        kind,
+        plural,
+        singular,
+        short_names: &[],
+        categories: &[],
+        namespaced: false,
+        verbs: &["create"],
+        subresources: &[],
+        storage: Storage(""),
+        model: Model::Review,
+        definition,
+    }
+}
+
 static RESOURCES: &[Resource] = &[
     Resource {
         group: "",
@@ -188,6 +213,24 @@ static RESOURCES: &[Resource] = &[
         model: Model::ReplicaSet,
         definition: "io.k8s.api.apps.v1.ReplicaSet",
     },
+    review(
+        "authentication.k8s.io",
+        "SelfSubjectReview",
+        ["selfsubjectreviews", "selfsubjectreview"],
+        "io.k8s.api.authentication.v1.SelfSubjectReview",
+    ),
+    review(
+        "authorization.k8s.io",
+        "SelfSubjectAccessReview",
+        ["selfsubjectaccessreviews", "selfsubjectaccessreview"],
+        "io.k8s.api.authorization.v1.SelfSubjectAccessReview",
+    ),
+    review(
+        "authorization.k8s.io",
+        "SelfSubjectRulesReview",
+        ["selfsubjectrulesreviews", "selfsubjectrulesreview"],
+        "io.k8s.api.authorization.v1.SelfSubjectRulesReview",
+    ),
     Resource {
         group: "coordination.k8s.io",
         version: "v1",

@@ -23,7 +23,7 @@ use self::{accept::SwaggerForm, body::Body, request::Operation};
 use crate::{
     auth::Identity,
     discovery,
-    registry::{Answer, Registry},
+    registry::{self, Answer, Registry},
     status::ApiError,
 };
 
@@ -77,7 +77,7 @@ impl Api {
             }
             Err(error) if identity.is_some() => Err(error),
             Ok(operation) if identity.is_some() || is_public(&operation) => {
-                self.execute(operation, &head.headers, body).await
+                self.execute(operation, identity, &head.headers, body).await
             }
             _ => Err(ApiError::unauthorized()),
         };
@@ -93,7 +93,13 @@ impl Api {
         response
     }
 
-    async fn execute<B>(&self, operation: Operation, headers: &HeaderMap, body: B) -> Result<Response<Body>, ApiError>
+    async fn execute<B>(
+        &self,
+        operation: Operation,
+        identity: Option<&Identity>,
+        headers: &HeaderMap,
+        body: B,
+    ) -> Result<Response<Body>, ApiError>
     where
         B: http_body::Body + Send,
         B::Data: Send,
@@ -103,6 +109,10 @@ impl Api {
         match operation {
             Operation::Resource(request) => {
                 let body = read(body).await?;
+                if !request.resource.is_stored() {
+                    let identity = identity.ok_or_else(ApiError::unauthorized)?;
+                    return registry::review(&request, identity, &body).map(success);
+                }
                 self.registry.handle(&request, &body).await.map(success)
             }
             Operation::Probe { name, verbose } => Ok(self.probe(&name, verbose)),

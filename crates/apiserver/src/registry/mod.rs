@@ -13,6 +13,8 @@ mod logs;
 mod meta;
 mod read;
 mod render;
+mod reviews;
+pub(crate) use self::reviews::review;
 mod services;
 mod subresources;
 mod ttl;
@@ -174,7 +176,8 @@ fn view(resource: &Resource, object: &Object) -> Value {
 
 /// The names of all storages.
 pub(crate) fn storages() -> Vec<&'static str> {
-    let mut names: Vec<_> = portolan_kinds::resources().iter().map(|resource| resource.storage.as_str()).collect();
+    let stored = portolan_kinds::resources().iter().filter(|resource| resource.is_stored());
+    let mut names: Vec<_> = stored.map(|resource| resource.storage.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     names

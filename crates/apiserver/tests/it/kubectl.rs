@@ -143,6 +143,9 @@ async fn reads(kubectl: &Kubectl) {
     kubectl.says("get svc", &["CLUSTER-IP", "kubernetes", "10.96.0.1", "443/TCP"]).await;
     kubectl.says("get svc -A -o wide", &["NAMESPACE", "SELECTOR", "default"]).await;
     kubectl.says("explain svc.spec.ports", &["ServicePort", "nodePort"]).await;
+    kubectl.says("auth whoami", &["Username", "admin", "system:masters"]).await;
+    kubectl.says("auth can-i delete nodes", &["yes"]).await;
+    kubectl.says("auth can-i --list", &["*.*"]).await;
     kubectl.says("get servicecidr,ipaddress", &["10.96.0.0/16", "services/default/kubernetes"]).await;
 }
 

@@ -7,6 +7,7 @@ mod kubectl;
 mod logs;
 mod refusals;
 mod restart;
+mod reviews;
 mod secrets;
 mod tls;
 mod watch;

@@ -46,7 +46,8 @@ pub(crate) fn apply(model: Model, value: &mut Value) {
         | Model::NewEvent
         | Model::Lease
         | Model::ServiceCidr
-        | Model::IpAddress => {}
+        | Model::IpAddress
+        | Model::Review => {}
     }
 }
 

@@ -1,6 +1,6 @@
 //! The types of every field of every kind, with the patch metadata that strategic merge needs.
 //!
-//! Read once, at the first use, from `schema/types.json.gz` (6 kB, 43 kB unpacked); decoding and patching then walk
+//! Read once, at the first use, from `schema/types.json.gz` (7 kB, 46 kB unpacked); decoding and patching then walk
 //! plain structs.
 
 mod decode;

@@ -126,6 +126,7 @@ pub(crate) fn columns(model: Model) -> &'static [Column] {
             const { &[NAME, column("Type", 0, "Kind of secret"), number("Data", 0, "Number of keys"), AGE] }
         }
         Model::ServiceAccount => const { &[NAME, number("Secrets", 0, "Number of secrets"), AGE] },
+        Model::Review => const { &[NAME, AGE] },
     }
 }
 
@@ -156,6 +157,7 @@ pub(crate) fn cells(model: Model, object: &Value, now: Timestamp) -> Vec<Value> 
         Model::ServiceAccount => {
             vec![name(object), crate::json::list(object, "secrets").len().into(), age(object, now)]
         }
+        Model::Review => vec![name(object), age(object, now)],
         Model::Deployment => workload::deployment(object, now),
         Model::ReplicaSet => workload::replica_set(object, now),
     }

@@ -62,7 +62,7 @@ fn kind(report: &mut Report, model: Model, object: &Value) {
         Model::Lease => core::lease(report, object),
         Model::ServiceCidr => core::service_cidr(report, object),
         Model::IpAddress => core::ip_address(report, object),
-        Model::Namespace | Model::ServiceAccount | Model::CoreEvent | Model::NewEvent => {}
+        Model::Namespace | Model::ServiceAccount | Model::CoreEvent | Model::NewEvent | Model::Review => {}
     }
 }
 
@@ -79,7 +79,7 @@ fn change(report: &mut Report, model: Model, new: &Value, old: &Value) {
         Model::ServiceCidr => core::immutable(report, new, old, "spec.cidrs"),
         Model::IpAddress => core::immutable(report, new, old, "spec.parentRef"),
         Model::CoreEvent | Model::NewEvent => event::update(report, model, new, old),
-        Model::Endpoints | Model::Namespace | Model::ServiceAccount | Model::Lease => {}
+        Model::Endpoints | Model::Namespace | Model::ServiceAccount | Model::Lease | Model::Review => {}
     }
 }
 
