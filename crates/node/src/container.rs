@@ -323,7 +323,7 @@ impl Supervisor {
         ];
         let namespace = text(&metadata.namespace);
         let links = self.pod.spec.as_ref().and_then(|spec| spec.enable_service_links).unwrap_or(true);
-        base.extend(self.agent.services.variables(&namespace, links).await);
+        base.extend(self.agent.services.variables(&namespace, links).await?);
         let names = environment::references(&self.container);
         let sources = self.agent.sources(&namespace, &names).await?;
         let facts = Facts { pod_ip: self.address.to_string(), host_ip: config.address.to_string() };

@@ -1,7 +1,7 @@
 //! The environment variables that name Services, from a cache that one watch per node fills: starting pods asks the API
 //! for nothing. Upstream: `pkg/kubelet/envvars`, `pkg/kubelet/kubelet_pods.go` (getServiceEnvVarMap).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use portolan_objects::ObjectKey;
@@ -12,6 +12,8 @@ use tokio::sync::watch;
 const MASTER: &str = "default";
 /// The Service of the API: named in every container.
 const KUBERNETES: &str = "kubernetes";
+/// How long a container that is started waits for the first list.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What variables tell of a Service.
 #[derive(Debug, Clone)]
@@ -51,12 +53,16 @@ impl Services {
     }
 
     /// The variables of a container in `namespace`: of the API's Service, and with `links` of the namespace's Services.
-    /// Waits for the watch to have told of all Services once.
-    pub async fn variables(&self, namespace: &str, links: bool) -> Vec<(String, String)> {
+    /// Waits for the watch to have told of all Services once, within limits.
+    ///
+    /// # Errors
+    /// Upstream's text if it has not: better no container than one that misses what others have.
+    pub async fn variables(&self, namespace: &str, links: bool) -> Result<Vec<(String, String)>, String> {
         let mut book = self.book.subscribe();
-        // The sender is in `self`, so there is no error.
-        let Ok(book) = book.wait_for(|book| book.listed).await else { return Vec::new() };
-        variables(&book.services, namespace, links)
+        match tokio::time::timeout(PATIENCE, book.wait_for(|book| book.listed)).await {
+            Ok(Ok(book)) => Ok(variables(&book.services, namespace, links)),
+            _ => Err("services have not yet been read at least once, cannot construct envvars".into()),
+        }
     }
 }
 
@@ -138,7 +144,17 @@ mod tests {
 
     async fn texts(services: &Services, namespace: &str, links: bool) -> Vec<String> {
         let made = services.variables(namespace, links).await;
-        made.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+        made.unwrap().into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+    }
+
+    #[tokio::test]
+    async fn a_container_waits_for_the_first_list() {
+        let services = Services::default();
+        let waiting = texts(&services, "shop", true);
+        let list = async { services.index(Change::Reset(vec![kubernetes()])) };
+        // In this order: the list comes while the container waits.
+        let (made, ()) = tokio::join!(biased; waiting, list);
+        assert_eq!(made[0], "KUBERNETES_SERVICE_HOST=10.96.0.1");
     }
 
     #[tokio::test]

@@ -1,10 +1,12 @@
 //! Volumes that are provided, and what is said about those that are not.
 
+use std::os::unix::fs::PermissionsExt;
+
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::{Api, api::PostParams};
 use serde_json::json;
 
-use crate::cluster::{Cluster, container, inside, phase};
+use crate::cluster::{Cluster, PATIENCE, container, inside, phase};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pod_waits_for_its_volumes_and_then_sees_them() {
@@ -50,10 +52,17 @@ async fn a_pod_waits_for_its_volumes_and_then_sees_them() {
     for line in ["stdout F config", "stdout F secret", "stdout F from first"] {
         assert!(log.contains(line), "{log}");
     }
+    let mode = std::fs::metadata(root.join(".volumes/key/k")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "a secret is for the node alone");
     cluster.delete("web", None).await;
     cluster.gone("web").await;
+    // Its volumes go with the pod, as soon as the node has heard of its end.
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while root.exists() {
+        assert!(std::time::Instant::now() < deadline, "{} is still there", root.display());
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
     node.stop().await;
-    assert!(!root.exists(), "its volumes go with the pod");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
