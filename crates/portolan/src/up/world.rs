@@ -14,6 +14,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use kube::Client;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use portolan_netns::broker::BrokerClient;
 use tokio::{io::AsyncReadExt, net::unix::pipe};
 
@@ -72,6 +73,10 @@ impl World {
 pub fn run(options: Options) -> Result<ExitCode> {
     // SAFETY: the host's side passed these two descriptors to this process and nobody else in it knows their numbers.
     let (listener, broker) = unsafe { (OwnedFd::from_raw_fd(options.listener), OwnedFd::from_raw_fd(options.broker)) };
+    // They came through an exec; no pod may inherit them in turn.
+    for fd in [&listener, &broker] {
+        fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).context("cannot keep a descriptor from pods")?;
+    }
     let broker = Arc::new(BrokerClient::new(UnixStream::from(broker)));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(live(options.settings, options.purpose, listener.into(), broker));

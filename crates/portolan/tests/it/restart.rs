@@ -45,7 +45,8 @@ fn a_reader_that_goes_away_does_not_stop_the_network() {
     let client = network.connect(&kubectl);
     client.ok(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/nodeport.yaml")]).unwrap();
     until("an answer through a forward that could not be announced", 30, || {
-        let mut stream = std::net::TcpStream::connect("127.0.0.1:30070").map_err(|error| error.to_string())?;
+        let door = network.listed_forwards("default/door").into_values().next().ok_or("no forward yet")?;
+        let mut stream = std::net::TcpStream::connect(door).map_err(|error| error.to_string())?;
         stream
             .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             .map_err(|error| error.to_string())?;
@@ -53,6 +54,28 @@ fn a_reader_that_goes_away_does_not_stop_the_network() {
         stream.read_to_string(&mut answer).map_err(|error| error.to_string())?;
         if answer.contains("pod door-") { Ok(()) } else { Err(format!("{answer:?}")) }
     });
+    network.stop().unwrap();
+}
+
+/// A pod that inherited the API's listener or the way to the host's sockets could use them.
+#[test]
+fn a_pod_inherits_no_descriptor() {
+    const TEST: &str = "a_pod_inherits_no_descriptor";
+    let Some(kubectl) = kubectls_or_skip(TEST).pop() else { return };
+    let Some(network) = network_or_skip(TEST, PORTOLAN, &["--image", "ls=/bin/ls"]) else { return };
+    let client = network.connect(&kubectl);
+    let pod = "{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"ls\"}, \"spec\": {\"restartPolicy\": \"Never\", \
+               \"containers\": [{\"name\": \"ls\", \"image\": \"ls\", \"args\": [\"-l\", \"/proc/self/fd\"]}]}}";
+    assert_eq!(client.run(&["apply", "-f", "-"], pod).unwrap().code, 0);
+    until("the pod to finish", 30, || {
+        match client.ok(&["get", "pod", "ls", "-o", "jsonpath={.status.phase}"]).unwrap() {
+            phase if phase == "Succeeded" => Ok(()),
+            phase => Err(phase),
+        }
+    });
+    let log = client.ok(&["logs", "ls"]).unwrap();
+    assert!(log.contains(" 1 -> pipe:"), "ls should show its own output: {log}");
+    assert!(!log.contains("socket:"), "a pod inherited a socket: {log}");
     network.stop().unwrap();
 }
 
