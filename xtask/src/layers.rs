@@ -39,17 +39,21 @@ const IMPURE: &[&str] = &["kube", "tokio", "tokio-util", "hyper", "nix", "libc",
 
 /// Fails with every dependency that points the wrong way.
 pub fn check() -> Result<()> {
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps"])
-        .current_dir(crate::root())
-        .output()
-        .context("cannot run cargo metadata")?;
-    let metadata: Value = serde_json::from_slice(&output.stdout).context("cannot read cargo metadata")?;
+    let metadata = metadata()?;
     let faults = faults(&dependencies(&metadata));
     if !faults.is_empty() {
         bail!("dependencies that point the wrong way:\n  {}", faults.join("\n  "));
     }
     Ok(())
+}
+
+fn metadata() -> Result<Value> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps"])
+        .current_dir(crate::root())
+        .output()
+        .context("cannot run cargo metadata")?;
+    serde_json::from_slice(&output.stdout).context("cannot read cargo metadata")
 }
 
 /// The ordinary (not dev, not build) dependencies of each crate of the workspace.
@@ -101,6 +105,20 @@ mod tests {
     #[test]
     fn the_workspace_keeps_its_layers() {
         check().expect("layers");
+    }
+
+    /// The README says `cargo run --release -- demo`: with two programs among the default members cargo would ask which.
+    #[test]
+    fn cargo_run_knows_the_one_program() {
+        let metadata = metadata().expect("metadata");
+        let default = metadata["workspace_default_members"].as_array().expect("default members");
+        let packages = metadata["packages"].as_array().expect("packages").iter();
+        let targets = packages
+            .filter(|package| default.contains(&package["id"]))
+            .flat_map(|package| package["targets"].as_array().expect("targets").iter());
+        let is_program = |target: &&Value| target["kind"].as_array().is_some_and(|kinds| kinds.contains(&"bin".into()));
+        let programs: Vec<_> = targets.filter(is_program).map(|target| target["name"].clone()).collect();
+        assert_eq!(programs, ["portolan"]);
     }
 
     #[test]
