@@ -39,7 +39,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 /// How soon a deleted DNS Service is back.
 const KEEP_EVERY: Duration = Duration::from_secs(10);
 /// Pods get this long to end when the world is told to stop.
-pub const POD_DEADLINE: Duration = Duration::from_secs(30);
+const POD_DEADLINE: Duration = Duration::from_secs(30);
 
 /// The running parts.
 pub struct Parts {
