@@ -31,7 +31,7 @@ const LAYERS: &[(Layer, &[&str])] = &[
     ),
     (Layer::Shell, &["portolan-apiserver", "portolan-controllers", "portolan-dns", "portolan-node", "portolan-proxy"]),
     (Layer::Binary, &["portolan"]),
-    (Layer::Dev, &["portolan-testkit", "xtask"]),
+    (Layer::Dev, &["portolan-peers", "portolan-testkit", "xtask"]),
 ];
 
 /// What a pure crate must not touch: the runtime, the client, and sources of randomness or time are arguments there.
