@@ -12,6 +12,7 @@ mod auth;
 mod bootstrap;
 mod client;
 mod discovery;
+pub mod faults;
 mod http;
 mod kubelet;
 pub mod pki;

@@ -158,6 +158,11 @@ impl ApiError {
         Self::of(resource, name, 403, "Forbidden", message)
     }
 
+    /// 403: not for this client.
+    pub fn not_allowed(message: impl Into<String>) -> Self {
+        Self::new(403, "Forbidden", message)
+    }
+
     /// 401.
     pub fn unauthorized() -> Self {
         Self::new(401, "Unauthorized", "Unauthorized")

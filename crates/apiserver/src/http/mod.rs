@@ -23,6 +23,7 @@ use self::{accept::SwaggerForm, body::Body, request::Operation};
 use crate::{
     auth::Identity,
     discovery,
+    faults::{self, Burden, Faults},
     registry::{self, Answer, Registry},
     status::ApiError,
 };
@@ -37,12 +38,13 @@ pub const VERSION: &str = "v1.36.0";
 pub struct Api {
     registry: Arc<Registry>,
     metrics: Metrics,
+    faults: Faults,
 }
 
 impl Api {
     /// The API over a registry.
     pub fn new(registry: Arc<Registry>) -> Self {
-        Self { registry, metrics: Metrics::default() }
+        Self { registry, metrics: Metrics::default(), faults: Faults::default() }
     }
 
     /// What it counts.
@@ -109,11 +111,27 @@ impl Api {
         match operation {
             Operation::Resource(request) => {
                 let body = read(body).await?;
+                if let Some(burden) = self.faults.befall(identity, &request)
+                    && let Some(refusal) = bear(burden).await
+                {
+                    return Ok(refusal);
+                }
                 if !request.resource.is_stored() {
                     let identity = identity.ok_or_else(ApiError::unauthorized)?;
                     return registry::review(&request, identity, &body).map(success);
                 }
                 self.registry.handle(&request, &body).await.map(success)
+            }
+            Operation::Faults { replace } => {
+                if !identity.is_some_and(faults::is_operator) {
+                    return Err(ApiError::not_allowed("only members of system:masters may see and switch faults"));
+                }
+                if replace {
+                    let body = read(body).await?;
+                    let list = serde_json::from_slice(&body).map_err(|error| error.to_string());
+                    list.and_then(|list| self.faults.replace(list)).map_err(ApiError::bad_request)?;
+                }
+                json(json!(self.faults.list()))
             }
             Operation::Probe { name, verbose } => Ok(self.probe(&name, verbose)),
             Operation::Version => json(version()),
@@ -167,6 +185,21 @@ impl Api {
 /// What anonymous clients may see, as upstream's public info viewer role.
 fn is_public(operation: &Operation) -> bool {
     matches!(operation, Operation::Probe { .. } | Operation::Version)
+}
+
+/// Waits as long as the burden says; the answer, if it refuses.
+async fn bear(burden: Burden) -> Option<Response<Body>> {
+    tokio::time::sleep(burden.delay).await;
+    let refusal = burden.refusal?;
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": refusal.message, "reason": refusal.reason, "code": refusal.code,
+    });
+    let mut response = respond(refusal.code, "application/json", Body::full(status.to_string()));
+    if let Some(seconds) = refusal.retry_after_seconds {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    Some(response)
 }
 
 async fn read<B>(body: B) -> Result<Bytes, ApiError>

@@ -34,6 +34,11 @@ pub enum Operation {
     Version,
     /// `/metrics`.
     Metrics,
+    /// `/debug/faults`.
+    Faults {
+        /// Replace the list, or only read it.
+        replace: bool,
+    },
     /// `/api`.
     Api(DiscoveryForm),
     /// `/apis`.
@@ -243,6 +248,8 @@ fn fixed(method: &Method, segments: &[&str], query: &Query, accept: Option<&str>
         }
         ["version"] => Operation::Version,
         ["metrics"] => Operation::Metrics,
+        ["debug", "faults"] if method == Method::PUT => return Ok(Operation::Faults { replace: true }),
+        ["debug", "faults"] => Operation::Faults { replace: false },
         ["api"] => Operation::Api(accept::discovery_form(accept)?),
         ["apis"] => Operation::Apis(accept::discovery_form(accept)?),
         ["apis", group] => Operation::Group((*group).to_owned()),

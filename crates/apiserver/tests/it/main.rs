@@ -3,6 +3,7 @@
 
 mod crash;
 mod crud;
+mod faults;
 mod kubectl;
 mod logs;
 mod refusals;

@@ -1,0 +1,141 @@
+//! Faults on demand: an API server that refuses, conflicts or is slow, for the clients and requests that a list names.
+//!
+//! `GET` and `PUT /debug/faults` read and replace the list; both need the group `system:masters`. The list is memory
+//! only: a restarted server is well. Laboratories and tests use it to make the true cause of an Event happen (a write
+//! that the API really refused) without touching the client under test.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::{auth::Identity, http::request::ResourceRequest};
+
+/// Who may switch faults.
+const OPERATORS: &str = "system:masters";
+
+/// What happens to which requests. An empty list of names means all of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Fault {
+    /// Verbs as discovery names them: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verbs: Vec<String>,
+    /// Plural names, with the subresource behind a slash: `endpointslices`, `services/status`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
+    /// Namespaces.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub namespaces: Vec<String>,
+    /// User names, `system:serviceaccount:kube-system:endpoint-controller`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<String>,
+    /// Only the next so many requests; without it, until the fault is taken from the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u32>,
+    /// The answer is held back this long, in milliseconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub delay_milliseconds: u64,
+    /// The answer is this error; without it the request goes through (late, if there is a delay).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Refusal>,
+}
+
+/// A Status that says no.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Refusal {
+    /// HTTP status, 400 to 599.
+    pub code: u16,
+    /// Machine-readable reason, `Forbidden`.
+    pub reason: String,
+    /// For people.
+    pub message: String,
+    /// `Retry-After`, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u32>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature.
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The faults that are switched on.
+#[derive(Debug, Default)]
+pub struct Faults {
+    /// Spares every request the lock while there are none.
+    any: AtomicBool,
+    list: Mutex<Vec<Fault>>,
+}
+
+/// What one request has to bear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Burden {
+    /// Wait first.
+    pub delay: Duration,
+    /// Then answer this.
+    pub refusal: Option<Refusal>,
+}
+
+impl Faults {
+    /// The list as it is: faults with `times` count down.
+    pub fn list(&self) -> Vec<Fault> {
+        self.list.lock().clone()
+    }
+
+    /// Puts another list in its place; an error says what is wrong with it, and the old one stays.
+    pub fn replace(&self, faults: Vec<Fault>) -> Result<(), String> {
+        for (index, fault) in faults.iter().enumerate() {
+            if let Some(refusal) = &fault.error
+                && !(400..600).contains(&refusal.code)
+            {
+                return Err(format!("[{index}].error.code: {} is no error; use 400 to 599", refusal.code));
+            }
+        }
+        let mut list = self.list.lock();
+        self.any.store(!faults.is_empty(), Ordering::Release);
+        *list = faults;
+        Ok(())
+    }
+
+    /// What befalls this request: the first fault that names it. Counts it.
+    pub fn befall(&self, identity: Option<&Identity>, request: &ResourceRequest) -> Option<Burden> {
+        if !self.any.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut list = self.list.lock();
+        let index = list.iter().position(|fault| fault.names(identity, request))?;
+        let fault = &mut list[index];
+        if let Some(times) = &mut fault.times {
+            *times -= 1;
+        }
+        Some(Burden { delay: Duration::from_millis(fault.delay_milliseconds), refusal: fault.error.clone() })
+    }
+}
+
+impl Fault {
+    fn names(&self, identity: Option<&Identity>, request: &ResourceRequest) -> bool {
+        let among = |names: &[String], name: &str| names.is_empty() || names.iter().any(|listed| listed == name);
+        let resource = match request.subresource {
+            Some(below) => format!("{}/{}", request.resource.plural, below.name),
+            None => request.resource.plural.to_owned(),
+        };
+        self.times != Some(0)
+            && among(&self.verbs, request.verb.as_str())
+            && among(&self.resources, &resource)
+            && among(&self.namespaces, &request.namespace)
+            && among(&self.users, identity.map_or("", |identity| &identity.user))
+    }
+}
+
+/// Whether this client may see and switch faults.
+pub fn is_operator(identity: &Identity) -> bool {
+    identity.groups.iter().any(|group| group == OPERATORS)
+}
+
+#[cfg(test)]
+mod tests;
