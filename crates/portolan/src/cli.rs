@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use portolan_catalogue::Lang;
 
 #[cfg(target_os = "linux")]
-use crate::{demo, up};
-use crate::{diagnose, echo, explain, output, probe};
+use crate::{apiserver, demo, up};
+use crate::{controllers, diagnose, echo, explain, output, probe};
 
 /// The Kubernetes Service network in one binary, and the doctor for it.
 ///
@@ -31,6 +31,9 @@ enum Command {
     Up(up::Options),
     #[cfg(target_os = "linux")]
     Demo(demo::Options),
+    #[cfg(target_os = "linux")]
+    Apiserver(apiserver::Options),
+    Controllers(controllers::Options),
     Explain(explain::Options),
     Diagnose(diagnose::Options),
     /// The inside of `up`: runs in the private namespaces that `up` makes.
@@ -97,6 +100,9 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Demo(options) => demo::run(options, &arguments.log),
         #[cfg(target_os = "linux")]
         Command::World(options) => up::world::run(options),
+        #[cfg(target_os = "linux")]
+        Command::Apiserver(options) => apiserver::run(options),
+        Command::Controllers(options) => controllers::run(&options),
         Command::Explain(options) => explain::run(&options),
         Command::Diagnose(options) => diagnose::run(&options),
         Command::Echo => echo::run(),

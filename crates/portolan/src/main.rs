@@ -1,13 +1,22 @@
 //! The Kubernetes Service network in one binary, and the doctor for it: this crate is the command line and the wiring.
 
+#[cfg(target_os = "linux")]
+mod apiserver;
 mod cli;
+mod controllers;
+#[cfg(target_os = "linux")]
+mod data;
 #[cfg(target_os = "linux")]
 mod demo;
 mod diagnose;
 mod echo;
 mod explain;
+#[cfg(target_os = "linux")]
+mod kubeconfig;
 mod output;
 mod probe;
+#[cfg(target_os = "linux")]
+mod signals;
 #[cfg(target_os = "linux")]
 mod up;
 

@@ -7,7 +7,6 @@
 
 mod fabric;
 mod forward;
-mod kubeconfig;
 mod objects;
 mod parts;
 mod settings;
@@ -19,7 +18,6 @@ use std::{
         fd::{AsRawFd, OwnedFd},
         unix::{net::UnixStream, process::ExitStatusExt},
     },
-    path::Path,
     process::{Child, Command, ExitCode, ExitStatus, Stdio},
     thread,
     time::Duration,
@@ -32,13 +30,11 @@ use nix::{
     unistd::Pid,
 };
 use portolan_netns::{broker::Broker, world as private_world};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::oneshot,
-    time::Instant,
-};
+use tokio::{sync::oneshot, time::Instant};
 
-pub use settings::{Options, Settings};
+pub use settings::{Options, Settings, parse_range};
+
+use crate::{data::Temporary, signals::Signals};
 
 /// After the first request to stop, pods have their grace period; then the world is killed.
 const STOP_DEADLINE: Duration = Duration::from_secs(40);
@@ -80,17 +76,6 @@ pub fn supervise(settings: &Settings, purpose: Purpose, log: &str) -> Result<Exi
     });
     broker.context("cannot start the broker thread")?;
     await_end(child).map(exit_code)
-}
-
-/// A directory that goes when the network does, however it ends.
-struct Temporary<'a>(&'a Path);
-
-impl Drop for Temporary<'_> {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(self.0) {
-            tracing::warn!(directory = %self.0.display(), %error, "cannot remove the temporary directory");
-        }
-    }
 }
 
 fn start_world(settings: &Settings, purpose: Purpose, log: &str, listener: OwnedFd, broker: OwnedFd) -> Result<Child> {
@@ -145,26 +130,6 @@ async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
-    }
-}
-
-/// The signals that ask for a stop.
-struct Signals([tokio::signal::unix::Signal; 3]);
-
-impl Signals {
-    fn new() -> Result<Self> {
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        let [a, b, c] = kinds.map(|kind| signal(kind).context("cannot wait for signals"));
-        Ok(Self([a?, b?, c?]))
-    }
-
-    async fn next(&mut self) {
-        let [a, b, c] = &mut self.0;
-        tokio::select! {
-            _ = a.recv() => {}
-            _ = b.recv() => {}
-            _ = c.recv() => {}
-        }
     }
 }
 

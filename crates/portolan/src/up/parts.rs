@@ -24,10 +24,11 @@ use tracing::{error, info, warn};
 
 use super::{
     fabric::{EDGE_INSIDE, Fabric, NodeSite, OUTSIDE},
-    forward, kubeconfig,
+    forward,
     objects::{DNS_PORT, SYSTEM, register_dns, retire_nodes},
     settings::{POD_NETWORK, Settings},
 };
+use crate::kubeconfig;
 
 /// The API's port inside the world.
 const API_PORT: u16 = 6443;
@@ -123,7 +124,7 @@ pub async fn start(
     };
     let api = listener.local_addr()?;
     parts.serve_api(authority, settings, listener)?;
-    kubeconfig::write(authority, settings, api)?;
+    kubeconfig::write(authority, &settings.kubeconfig, api)?;
     parts.start_controllers(settings, fabric)?;
     parts.start_dns(settings, fabric, broker.clone())?;
     let counters = Counters {

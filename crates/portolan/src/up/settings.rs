@@ -4,13 +4,15 @@ use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     ops::RangeInclusive,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
+
+use crate::data;
 
 /// Most nodes of one network: their addresses are 172.30.0.11 and up, their pods 10.244.1.0/24 and up.
 const MAX_NODES: u8 = 200;
@@ -96,8 +98,8 @@ impl Options {
         self.check_pools()?;
         let images = self.images.into_iter().map(check_image).collect::<Result<_>>()?;
         let kubeconfig = self.kubeconfig_out.map(std::path::absolute).transpose()?;
-        let data = if self.ephemeral { temporary()? } else { self.data.map_or_else(default_data, Ok)? };
-        let data = make_private(&data)?;
+        let data = if self.ephemeral { data::temporary()? } else { self.data.map_or_else(data::default, Ok)? };
+        let data = data::make_private(&data)?;
         Ok(Settings {
             nodes: self.nodes,
             kubeconfig: kubeconfig.unwrap_or_else(|| data.join("kubeconfig")),
@@ -144,7 +146,7 @@ impl Options {
 impl Settings {
     /// Settings for a network that is used from inside and leaves nothing behind, on any free port.
     pub fn throwaway() -> Result<Self> {
-        let data = temporary()?;
+        let data = data::temporary()?;
         Ok(Self {
             nodes: 2,
             kubeconfig: data.join("kubeconfig"),
@@ -195,17 +197,6 @@ fn check_image((name, path): (String, PathBuf)) -> Result<(String, PathBuf)> {
     Ok((name, path))
 }
 
-/// The data directory, absolute. Made for its owner alone: it holds keys, Secrets and the logs of pods.
-fn make_private(data: &Path) -> Result<PathBuf> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data)
-        .with_context(|| format!("cannot create the data directory {}; choose another with --data", data.display()))?;
-    data.canonicalize().with_context(|| format!("cannot resolve {}", data.display()))
-}
-
 /// The nameservers of a resolv.conf, at most the three that resolvers use.
 fn resolvers(text: &str) -> Vec<SocketAddr> {
     text.lines()
@@ -215,25 +206,8 @@ fn resolvers(text: &str) -> Vec<SocketAddr> {
         .collect()
 }
 
-fn default_data() -> Result<PathBuf> {
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state"));
-    let base = state.or_else(home).context("neither HOME nor XDG_STATE_HOME is set: say --data DIR or --ephemeral")?;
-    Ok(base.join("portolan"))
-}
-
-fn temporary() -> Result<PathBuf> {
-    use std::os::unix::fs::DirBuilderExt;
-    let name = format!("portolan-{}-{:x}", std::process::id(), jiff::Timestamp::now().as_nanosecond());
-    let path = std::env::temp_dir().join(name);
-    std::fs::DirBuilder::new()
-        .mode(0o700)
-        .create(&path)
-        .with_context(|| format!("cannot create the temporary directory {}; set TMPDIR", path.display()))?;
-    Ok(path)
-}
-
-fn parse_range(text: &str) -> Result<RangeInclusive<u16>, String> {
+/// A range of ports as typed, `30000-32767`.
+pub fn parse_range(text: &str) -> Result<RangeInclusive<u16>, String> {
     let (from, to) = text.split_once('-').ok_or("write it as FROM-TO, such as 30000-32767")?;
     let port = |text: &str| text.trim().parse::<u16>().map_err(|_| format!("{text:?} is not a port (1 to 65535)"));
     let (from, to) = (port(from)?, port(to)?);

@@ -1,16 +1,13 @@
 //! The file by which kubectl finds the network. It holds a private key.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path};
 
 use anyhow::{Context, Result};
 use portolan_apiserver::pki::Authority;
 
-use super::settings::Settings;
-
 /// Writes the kubeconfig of an administrator of the API at `api`, for its owner alone.
-pub fn write(authority: &Authority, settings: &Settings, api: SocketAddr) -> Result<()> {
+pub fn write(authority: &Authority, path: &Path, api: SocketAddr) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
-    let path = &settings.kubeconfig;
     // A client cannot connect to "any address".
     let api = if api.ip().is_unspecified() { SocketAddr::from(([127, 0, 0, 1], api.port())) } else { api };
     let text = authority.kubeconfig(&format!("https://{api}"), "admin", "system:masters")?;

@@ -1,0 +1,156 @@
+//! Which controllers run: the table of all, and the meaning of `--controllers`.
+//!
+//! Names, short names and the reading of the list are kube-controller-manager's (`cmd/kube-controller-manager/names`,
+//! `controller-manager/app/helper.go`), so that a list that works there works here.
+
+use std::fmt;
+
+/// One controller that this program can run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// Endpoints of Services with a selector.
+    Endpoints,
+    /// EndpointSlices of Services with a selector.
+    EndpointSlice,
+    /// Load balancers of Services.
+    ServiceLb,
+    /// ReplicaSets of Deployments.
+    Deployment,
+    /// Pods of ReplicaSets.
+    ReplicaSet,
+    /// Nodes for pods.
+    Scheduler,
+    /// The contents of deleted namespaces.
+    Namespace,
+    /// The `default` service account of each namespace.
+    ServiceAccount,
+    /// Objects whose owners are gone.
+    GarbageCollector,
+    /// Readiness of nodes whose lease has expired.
+    Nodes,
+}
+
+/// What is known of a part before it runs.
+struct Entry {
+    part: Part,
+    /// Upstream's name.
+    name: &'static str,
+    /// Other names that the list may use.
+    aliases: &'static [&'static str],
+    /// Whether `*` means it.
+    default: bool,
+}
+
+const fn entry(part: Part, name: &'static str, aliases: &'static [&'static str], default: bool) -> Entry {
+    Entry { part, name, aliases, default }
+}
+
+/// Every part. What is not of the Service network itself only runs if it is named: a real cluster has it already.
+const PARTS: &[Entry] = &[
+    entry(Part::Endpoints, "endpoints-controller", &["endpoint", "endpoints"], true),
+    entry(Part::EndpointSlice, "endpointslice-controller", &["endpointslice"], true),
+    entry(Part::ServiceLb, "service-lb-controller", &["service", "loadbalancer"], true),
+    entry(Part::Deployment, "deployment-controller", &["deployment"], false),
+    entry(Part::ReplicaSet, "replicaset-controller", &["replicaset"], false),
+    entry(Part::Scheduler, "kube-scheduler", &["scheduler"], false),
+    entry(Part::Namespace, "namespace-controller", &["namespace"], false),
+    entry(Part::ServiceAccount, "serviceaccount-controller", &["serviceaccount"], false),
+    entry(Part::GarbageCollector, "garbage-collector-controller", &["garbagecollector"], false),
+    entry(Part::Nodes, "node-lifecycle-controller", &["nodelifecycle", "nodes"], false),
+];
+
+impl Part {
+    /// Upstream's name of it.
+    pub fn name(self) -> &'static str {
+        PARTS.iter().find(|entry| entry.part == self).map_or("", |entry| entry.name)
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// The parts that the list asks for, in the order of the table.
+///
+/// # Errors
+/// Names what the list contains that is no controller, and the names that are.
+pub fn select(list: &[String]) -> Result<Vec<Part>, String> {
+    for item in list {
+        let name = item.strip_prefix('-').unwrap_or(item);
+        if item != "*" && find(name).is_none() {
+            return Err(format!("`{name}` is no controller; known are `*`, {}", known()));
+        }
+    }
+    Ok(PARTS.iter().filter(|entry| is_enabled(entry, list)).map(|entry| entry.part).collect())
+}
+
+/// The first item that names the part decides; without one, `*` means the parts that are on by default.
+fn is_enabled(entry: &Entry, list: &[String]) -> bool {
+    let named = list.iter().find_map(|item| {
+        let (wanted, name) = item.strip_prefix('-').map_or((true, item.as_str()), |name| (false, name));
+        find(name).is_some_and(|found| found.part == entry.part).then_some(wanted)
+    });
+    named.unwrap_or(entry.default && list.iter().any(|item| item == "*"))
+}
+
+fn find(name: &str) -> Option<&'static Entry> {
+    PARTS.iter().find(|entry| entry.name == name || entry.aliases.contains(&name))
+}
+
+/// All names with their aliases, for messages and help.
+pub fn known() -> String {
+    let names = PARTS.iter().map(|entry| format!("{} ({})", entry.name, entry.aliases.join(", ")));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn selected(list: &str) -> Result<Vec<Part>, String> {
+        select(&list.split(',').map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_list_is_read_as_kube_controller_manager_reads_it() {
+        let all: Vec<Part> = PARTS.iter().filter(|entry| entry.default).map(|entry| entry.part).collect();
+        let without = |part| all.iter().copied().filter(|found| *found != part).collect::<Vec<_>>();
+        let with = |part| PARTS.iter().filter(|e| e.default || e.part == part).map(|e| e.part).collect::<Vec<_>>();
+        let cases = [
+            ("*", all.clone()),
+            ("endpointslice-controller", vec![Part::EndpointSlice]),
+            ("endpoint,service", vec![Part::Endpoints, Part::ServiceLb]),
+            ("*,-endpoints", without(Part::Endpoints)),
+            ("-endpoints-controller,*", without(Part::Endpoints)),
+            ("*,deployment", with(Part::Deployment)),
+            ("-endpoints", vec![]),
+            // The first word on a controller counts.
+            ("-endpoints,endpoint,*", without(Part::Endpoints)),
+            ("endpoint,-endpoints-controller", vec![Part::Endpoints]),
+        ];
+        for (list, parts) in cases {
+            assert_eq!(selected(list).unwrap(), parts, "{list}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_known_ones() {
+        for list in ["endpointslices", "*,-tpyo", "", "--endpoints"] {
+            let words = selected(list).unwrap_err();
+            assert!(words.contains("endpointslice-controller (endpointslice"), "{words}");
+        }
+    }
+
+    #[test]
+    fn no_two_parts_share_a_name() {
+        let names: Vec<&str> =
+            PARTS.iter().flat_map(|entry| entry.aliases.iter().copied().chain([entry.name])).collect();
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "{names:?}");
+    }
+}
