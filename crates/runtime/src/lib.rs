@@ -6,6 +6,7 @@
 //!
 //! Upstream counterparts: client-go `tools/cache` (informers) and `util/workqueue`.
 
+pub mod client;
 mod error;
 mod feed;
 mod observed;

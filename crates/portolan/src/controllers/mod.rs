@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use portolan_events::Vocabulary;
 use tokio_util::sync::CancellationToken;
 
+use crate::signals::Signals;
 use select::{Part, select};
 
 /// Runs the controllers of the Service network on a cluster
@@ -67,28 +68,18 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 }
 
 async fn live(options: &Options, parts: &[Part]) -> Result<ExitCode> {
-    let client = portolan_runtime::client::connect(options.kubeconfig.as_deref(), options.context.as_deref(), "portolan")
-        .await
-        .context("cannot connect to a cluster")?;
+    let client =
+        portolan_runtime::client::connect(options.kubeconfig.as_deref(), options.context.as_deref(), "portolan")
+            .await
+            .context("cannot connect to a cluster")?;
+    let mut signals = Signals::new()?;
     let stop = CancellationToken::new();
     let running = parts::Wiring { client, vocabulary: options.vocabulary.into() }.start(parts, &stop);
     tokio::select! {
-        signal = stopped() => signal?,
+        () = signals.next() => {}
         () = stop.cancelled() => {}
     }
     stop.cancel();
     running.ended().await;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Waits for a signal that asks for the end.
-async fn stopped() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }

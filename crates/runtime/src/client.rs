@@ -1,0 +1,58 @@
+//! The way to the API of any cluster.
+
+use std::path::{Path, PathBuf};
+
+use kube::{
+    Client, Config,
+    config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError},
+};
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The file that was named cannot be read.
+    #[error("cannot read the kubeconfig {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: KubeconfigError,
+    },
+    /// What KUBECONFIG names cannot be read.
+    #[error("cannot read the kubeconfig that KUBECONFIG names")]
+    Environment(#[source] KubeconfigError),
+    /// It has no such context, or the context names what is not there.
+    #[error("the kubeconfig cannot be used")]
+    Context(#[source] KubeconfigError),
+    /// Neither a kubeconfig nor a service account.
+    #[error("there is no kubeconfig and no service account: name a file with --kubeconfig or KUBECONFIG")]
+    Nothing(#[source] InClusterError),
+    /// The credentials cannot be used.
+    #[error("cannot make a client")]
+    Client(#[source] kube::Error),
+}
+
+/// A client for the cluster of `kubeconfig`, else of KUBECONFIG, else of the pod that this program runs in. `agent` is
+/// what the API's log calls it.
+pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>, agent: &str) -> Result<Client, ConnectError> {
+    let _ = agent;
+    let config = configure(kubeconfig, context).await?;
+    Client::try_from(config).map_err(ConnectError::Client)
+}
+
+async fn configure(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Config, ConnectError> {
+    let named = match kubeconfig {
+        Some(path) => {
+            Some(Kubeconfig::read_from(path).map_err(|source| ConnectError::Read { path: path.to_owned(), source })?)
+        }
+        None => Kubeconfig::from_env().map_err(ConnectError::Environment)?,
+    };
+    match named {
+        Some(file) => {
+            let choice = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+            Config::from_custom_kubeconfig(file, &choice).await.map_err(ConnectError::Context)
+        }
+        None => Config::incluster().map_err(ConnectError::Nothing),
+    }
+}
