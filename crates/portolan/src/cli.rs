@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use portolan_catalogue::Lang;
 
 #[cfg(target_os = "linux")]
-use crate::{apiserver, demo, up};
-use crate::{controllers, diagnose, echo, explain, output, probe};
+use crate::{apiserver, controllers, demo, up};
+use crate::{diagnose, echo, explain, output, probe};
 
 /// The Kubernetes Service network in one binary, and the doctor for it.
 ///
@@ -33,6 +33,7 @@ enum Command {
     Demo(demo::Options),
     #[cfg(target_os = "linux")]
     Apiserver(apiserver::Options),
+    #[cfg(target_os = "linux")]
     Controllers(controllers::Options),
     Explain(explain::Options),
     Diagnose(diagnose::Options),
@@ -102,6 +103,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::World(options) => up::world::run(options),
         #[cfg(target_os = "linux")]
         Command::Apiserver(options) => apiserver::run(options),
+        #[cfg(target_os = "linux")]
         Command::Controllers(options) => controllers::run(&options),
         Command::Explain(options) => explain::run(&options),
         Command::Diagnose(options) => diagnose::run(&options),

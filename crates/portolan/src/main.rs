@@ -3,6 +3,7 @@
 #[cfg(target_os = "linux")]
 mod apiserver;
 mod cli;
+#[cfg(target_os = "linux")]
 mod controllers;
 #[cfg(target_os = "linux")]
 mod data;
