@@ -69,11 +69,14 @@ pub enum Category {
     Workloads,
     /// Nodes and their proxies.
     Node,
+    /// The programs of the control plane themselves.
+    ControlPlane,
 }
 
 impl Category {
     /// All of them, in the order of the catalogue.
-    pub const ALL: [Category; 5] = [Self::LoadBalancer, Self::Endpoint, Self::Network, Self::Workloads, Self::Node];
+    pub const ALL: [Category; 6] =
+        [Self::LoadBalancer, Self::Endpoint, Self::Network, Self::Workloads, Self::Node, Self::ControlPlane];
 
     /// Its name for people.
     pub const fn name(self) -> Text {
@@ -83,6 +86,7 @@ impl Category {
             Self::Network => text("network configuration", "网络配置"),
             Self::Workloads => text("workloads", "工作负载"),
             Self::Node => text("node", "节点"),
+            Self::ControlPlane => text("control plane", "控制平面"),
         }
     }
 }

@@ -129,10 +129,9 @@ mod tests {
     fn names_of_others_lead_to_the_entry() {
         for (name, reason) in [
             ("FailedToUpdateEndpointSlices", Reason::FailedToUpdateEndpointSlices),
-            ("NodePorts", Reason::HostPortConflict),
             ("AllocationFailed", Reason::IPNotAllocated),
-            ("ClusterIPOutOfRange", Reason::IPNotAllocated),
-            ("missingclusterdns", Reason::DNSConfigForming),
+            ("ServiceCIDRFull", Reason::ClusterIPOutOfRange),
+            ("missingclusterdns", Reason::MissingClusterDNS),
             ("CreatingLoadBalancerFailed", Reason::SyncLoadBalancerFailed),
             ("hostPortConflict", Reason::HostPortConflict),
         ] {
@@ -151,7 +150,7 @@ mod tests {
             ("UnavailableLoadBalancer", Reason::UnAvailableLoadBalancer),
             ("EnsuredLoadBalance", Reason::EnsuredLoadBalancer),
             ("dnsconfig", Reason::DNSConfigForming),
-            ("NodePort", Reason::HostPortConflict),
+            ("NodePort", Reason::NodePorts),
             ("hostport", Reason::HostPortConflict),
         ] {
             assert_eq!(first(name), Some(reason), "{name}");

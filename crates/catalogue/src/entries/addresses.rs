@@ -236,59 +236,12 @@ const IP_NOT_ALLOCATED: Entry = Entry {
             ),
         ),
     ],
-    aliases: &[
-        alias("AllocationFailed", "MetalLB's name for it.", "MetalLB 使用的名称。"),
-        alias(
-            "ClusterIPOutOfRange",
-            "Kubernetes, repair loop: an existing ClusterIP lies in no range of the cluster any \
-             more.",
-            "Kubernetes 修复循环：已有的 ClusterIP 不再属于集群的任何范围。",
-        ),
-        alias(
-            "ClusterIPAlreadyAllocated",
-            "Kubernetes, repair loop: two Services hold the same ClusterIP, after a restore or \
-             an edit past the API.",
-            "Kubernetes 修复循环：两个 Service 持有同一 ClusterIP，多见于恢复备份或绕过 API 改写\
-             之后。",
-        ),
-        alias(
-            "ClusterIPNotAllocated",
-            "Kubernetes, repair loop: a ClusterIP in use was not booked; it repairs that by \
-             itself.",
-            "Kubernetes 修复循环：使用中的 ClusterIP 没有登记；会自行修复。",
-        ),
-        alias(
-            "ClusterIPNotValid",
-            "Kubernetes, repair loop: a ClusterIP is no address, or of a family that the cluster \
-             has given up.",
-            "Kubernetes 修复循环：ClusterIP 不是合法地址，或其地址族已不在集群配置中。",
-        ),
-        alias(
-            "ServiceCIDRFull",
-            "Kubernetes, older repair loop: no ClusterIP is left.",
-            "Kubernetes 旧版修复循环：ClusterIP 已经用完。",
-        ),
-        alias(
-            "PortAlreadyAllocated",
-            "Kubernetes, repair loop: two Services hold the same node port.",
-            "Kubernetes 修复循环：两个 Service 持有同一节点端口。",
-        ),
-        alias(
-            "PortOutOfRange",
-            "Kubernetes, repair loop: a node port lies outside the range of the cluster.",
-            "Kubernetes 修复循环：节点端口超出集群的范围。",
-        ),
-        alias(
-            "PortRangeFull",
-            "Kubernetes, repair loop: no node port is left.",
-            "Kubernetes 修复循环：节点端口已经用完。",
-        ),
-        alias(
-            "CIDRNotAvailable",
-            "Kubernetes, on the Node and of type Normal: the pool of pod ranges is used up, the \
-             node gets none.",
-            "Kubernetes，挂在 Node 上且类型为 Normal：Pod 地址段已分完，该节点分不到。",
-        ),
+    aliases: &[alias("AllocationFailed", "MetalLB's name for it.", "MetalLB 使用的名称。")],
+    see_also: &[
+        Reason::SyncLoadBalancerFailed,
+        Reason::IPAllocated,
+        Reason::ClusterIPNotAllocated,
+        Reason::CIDRNotAvailable,
+        Reason::FailedCreatePodSandBox,
     ],
-    see_also: &[Reason::SyncLoadBalancerFailed, Reason::IPAllocated, Reason::FailedCreatePodSandBox],
 };

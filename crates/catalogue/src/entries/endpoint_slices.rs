@@ -3,7 +3,7 @@
 //! Upstream: `syncService` in `pkg/controller/endpointslice/endpointslice_controller.go`, and the errors of
 //! `reconciler.go` in `k8s.io/endpointslice`.
 
-use super::{DESCRIBE_SERVICE, DIAGNOSE, alias, check, message, misreading, noted, remedy};
+use super::{DESCRIBE_SERVICE, DIAGNOSE, check, message, misreading, noted, remedy};
 use crate::lang::{Text, text};
 use crate::{Api, Category, Chain, Check, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
@@ -178,18 +178,7 @@ const UPDATE_FAILED_PLURAL: Entry = Entry {
             ),
         ),
     ],
-    aliases: &[
-        alias(
-            "FailedToListPods",
-            "The same controller could not read pods from its cache; practically never seen.",
-            "同一控制器未能从缓存列出 Pod；实际几乎不会出现。",
-        ),
-        alias(
-            "FailedToListEndpointSlices",
-            "The same controller could not read slices from its cache; practically never seen.",
-            "同一控制器未能从缓存列出 EndpointSlice；实际几乎不会出现。",
-        ),
-    ],
+    aliases: &[],
     see_also: &[
         Reason::FailedToCreateEndpointSlice,
         Reason::FailedToUpdateEndpointSlice,

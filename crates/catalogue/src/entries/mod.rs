@@ -1,15 +1,23 @@
 //! The entries themselves: data, one file per group of reasons.
 
 mod addresses;
+mod cluster_ips;
+mod control_plane;
 mod endpoint_slices;
 mod endpoints;
+mod kubelet_dns;
+mod lists;
 mod load_balancer_delete;
 mod load_balancer_ensure;
 mod load_balancer_update;
+mod mirroring;
 mod network;
 mod node;
+mod node_ports;
 mod pod_failures;
 mod pods;
+mod ranges;
+mod topology;
 mod workloads;
 
 use std::sync::LazyLock;
@@ -32,6 +40,14 @@ pub fn entries() -> &'static [Entry] {
             pod_failures::ENTRIES,
             workloads::ENTRIES,
             node::ENTRIES,
+            lists::ENTRIES,
+            topology::ENTRIES,
+            mirroring::ENTRIES,
+            cluster_ips::ENTRIES,
+            ranges::ENTRIES,
+            node_ports::ENTRIES,
+            kubelet_dns::ENTRIES,
+            control_plane::ENTRIES,
         ];
         let mut entries = groups.concat();
         // The order of the variants.
@@ -62,6 +78,12 @@ const DIAGNOSE: Check = check(
     "Portolan's own walk from the address to the pods: the first broken link, with evidence.",
     "由 Portolan 从地址一路查到 Pod：指出第一处断点，并给出证据。",
     "portolan diagnose svc/NAME -n NAMESPACE",
+);
+
+/// What an entry says of Portolan while nothing in it reports the reason.
+const NOT_YET: Text = text(
+    "No part of it reports this; the page is for clusters of Kubernetes.",
+    "目前没有组件会报告它；本页供 Kubernetes 集群查阅。",
 );
 
 /// Reasons that are as old as Kubernetes; their first release was not looked up.

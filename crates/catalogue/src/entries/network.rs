@@ -2,11 +2,11 @@
 //!
 //! Upstream: the NodePorts predicate that scheduler and kubelet share, and `pkg/kubelet/network/dns/dns.go`.
 
-use super::{DESCRIBE_POD, alias, check, message, misreading, noted, remedy};
+use super::{DESCRIBE_POD, NOT_YET, check, message, misreading, noted, remedy};
 use crate::lang::text;
 use crate::{Api, Bound, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
-pub(super) const ENTRIES: &[Entry] = &[HOST_PORT_CONFLICT, DNS_CONFIG];
+pub(super) const ENTRIES: &[Entry] = &[HOST_PORT_CONFLICT, NODE_PORTS, DNS_CONFIG];
 
 const HOST_PORT_CONFLICT: Entry = Entry {
     reason: Reason::HostPortConflict,
@@ -181,12 +181,83 @@ const HOST_PORT_CONFLICT: Entry = Entry {
             ),
         ),
     ],
-    aliases: &[alias(
-        "NodePorts",
-        "The reason that the kubelet of today gives when it refuses the pod.",
-        "如今的 kubelet 拒绝 Pod 时使用的 reason。",
+    aliases: &[],
+    see_also: &[Reason::NodePorts, Reason::FailedScheduling, Reason::BackOff, Reason::FailedSync],
+};
+
+const NODE_PORTS: Entry = Entry {
+    reason: Reason::NodePorts,
+    severity: Severity::Warning,
+    category: Category::Network,
+    status: Status::Current,
+    portolan: Portolan { emits: false, when: NOT_YET },
+    emitter: "kubelet",
+    object: "Pod",
+    api: Api::Core,
+    versions: Versions::since("1.36"),
+    summary: text("The node refused a pod whose host port is taken", "主机端口已被占用，节点拒绝了 Pod"),
+    messages: &[message(
+        "Kubernetes, Portolan in the upstream vocabulary",
+        "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",
     )],
-    see_also: &[Reason::FailedScheduling, Reason::BackOff, Reason::FailedSync],
+    meaning: text(
+        "The pod was bound to a node past the scheduler, which would have known better, and \
+         another pod of that node holds the host port. The node refuses the pod for good: its \
+         phase becomes Failed, with `NodePorts` in status.reason. Despite the name it has \
+         nothing to do with Services of type NodePort.",
+        "Pod 绕过调度器绑定到节点（调度器本会避开），而该节点上另一个 Pod 已占用主机端口。节点彻底拒绝这个 \
+         Pod：阶段变为 Failed，status.reason 为 `NodePorts`。尽管名称如此，它与 NodePort 类型的 Service 无\
+         关。",
+    ),
+    impact: Impact {
+        harm: Harm::High,
+        who: text("Users of the pod: it never runs.", "该 Pod 的使用者：它不会再运行。"),
+    },
+    chain: Chain {
+        before: text(
+            "A pod with spec.nodeName, a static pod, or two binds at the same moment.",
+            "带有 spec.nodeName 的 Pod、静态 Pod，或两次绑定恰好同时发生。",
+        ),
+        after: text(
+            "Its ReplicaSet makes another pod; a DaemonSet says FailedDaemonPod and tries again.",
+            "ReplicaSet 会另建一个 Pod；DaemonSet 发出 FailedDaemonPod 并重试。",
+        ),
+    },
+    checks: &[
+        DESCRIBE_POD,
+        check(
+            "The pods of that node with their host ports.",
+            "该节点上的 Pod 及其主机端口。",
+            "kubectl get pods -A --field-selector spec.nodeName=NODE -o \
+             custom-columns=NS:.metadata.namespace,POD:.metadata.name,PORTS:.spec.containers[*].ports[*].hostPort",
+        ),
+    ],
+    remedies: Remedies::Steps(&[
+        remedy(
+            text("The pod was bound by hand.", "Pod 是手工绑定的。"),
+            text(
+                "Leave spec.nodeName to the scheduler; to choose a node use a nodeSelector or an \
+                 affinity.",
+                "把 spec.nodeName 留给调度器；要指定节点，请用 nodeSelector 或亲和性。",
+            ),
+            &["kubectl explain pod.spec.nodeSelector"],
+        ),
+        remedy(
+            text("The pod is Failed and nothing owns it.", "Pod 已经 Failed，且没有控制器管它。"),
+            text("Delete it, free the port, and create it again.", "删除它，让出端口，再重建。"),
+            &["kubectl delete pod POD -n NAMESPACE"],
+        ),
+    ]),
+    misreadings: &[misreading(
+        text("The node port of a Service is taken.", "某个 Service 的节点端口被占用。"),
+        text(
+            "That is refused by the API when the Service is created. This reason is named after \
+             the check of the scheduler.",
+            "那种情况在创建 Service 时就被 API 拒绝。这个 reason 取自调度器检查项的名称。",
+        ),
+    )],
+    aliases: &[],
+    see_also: &[Reason::HostPortConflict, Reason::FailedScheduling, Reason::PortAlreadyAllocated],
 };
 
 const DNS_CONFIG: Entry = Entry {
@@ -325,19 +396,11 @@ const DNS_CONFIG: Entry = Entry {
             ),
         ),
     ],
-    aliases: &[
-        alias(
-            "MissingClusterDNS",
-            "The kubelet has no clusterDNS configured, and a pod with policy ClusterFirst got \
-             the node's DNS instead.",
-            "kubelet 没有配置 clusterDNS，ClusterFirst 策略的 Pod 只好改用节点的 DNS。",
-        ),
-        alias(
-            "CheckLimitsForResolvConf",
-            "On the Node, once when the kubelet starts: its resolv.conf alone exceeds the limits \
-             or cannot be read.",
-            "挂在 Node 上，kubelet 启动时检查一次：resolv.conf 本身超限或无法读取。",
-        ),
+    aliases: &[],
+    see_also: &[
+        Reason::MissingClusterDNS,
+        Reason::CheckLimitsForResolvConf,
+        Reason::FailedCreatePodSandBox,
+        Reason::Started,
     ],
-    see_also: &[Reason::FailedCreatePodSandBox, Reason::Started],
 };

@@ -2,11 +2,11 @@
 //!
 //! Upstream: `pkg/kubelet/kubelet_node_status.go`, `cmd/kube-proxy/app` and `pkg/proxy/healthcheck`.
 
-use super::{DESCRIBE_SERVICE, alias, check, message, misreading, noted, remedy};
+use super::{DESCRIBE_SERVICE, NOT_YET, alias, check, message, misreading, noted, remedy};
 use crate::lang::text;
 use crate::{Api, Bound, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
-pub(super) const ENTRIES: &[Entry] = &[NODE_READY, STARTING, HEALTHCHECK_FAILED];
+pub(super) const ENTRIES: &[Entry] = &[NODE_READY, NODE_NOT_READY, STARTING, HEALTHCHECK_FAILED];
 
 const NODE_READY: Entry = Entry {
     reason: Reason::NodeReady,
@@ -52,12 +52,97 @@ const NODE_READY: Entry = Entry {
              用 `kubectl get events -n default`。",
         ),
     )],
-    aliases: &[alias(
-        "NodeNotReady",
-        "The opposite: the node stopped reporting, or reports trouble.",
-        "与之相反：节点停止上报，或上报了异常。",
+    aliases: &[],
+    see_also: &[Reason::NodeNotReady, Reason::Starting, Reason::UnAvailableLoadBalancer],
+};
+
+const NODE_NOT_READY: Entry = Entry {
+    reason: Reason::NodeNotReady,
+    severity: Severity::Warning,
+    category: Category::Node,
+    status: Status::Current,
+    portolan: Portolan { emits: false, when: NOT_YET },
+    emitter: "node-controller",
+    object: "Pod",
+    api: Api::Core,
+    versions: Versions::since("1.36"),
+    summary: text("The node of a pod no longer reports", "Pod 所在的节点不再上报"),
+    messages: &[
+        noted(
+            "Kubernetes, Portolan",
+            "Node is not ready",
+            text("On each pod of the node, a Warning.", "挂在该节点的每个 Pod 上，类型为 Warning。"),
+        ),
+        noted(
+            "Kubernetes",
+            "Node {node} status is now: NodeNotReady",
+            text(
+                "On the Node, of type Normal, from node-controller or from the kubelet itself.",
+                "挂在 Node 上，类型为 Normal，来自 node-controller 或 kubelet 自身。",
+            ),
+        ),
+    ],
+    meaning: text(
+        "The agent of the node has not renewed its status for a while, or says itself that it is \
+         not ready. The pods there are marked not ready as well, so Services stop sending them \
+         traffic. The processes may still run.",
+        "节点代理已有一段时间没有更新状态，或自己上报未就绪。上面的 Pod 随之被标为未就绪，Service 不再给它\
+         们流量。进程可能仍在运行。",
+    ),
+    impact: Impact {
+        harm: Harm::High,
+        who: text(
+            "Users of Services whose pods are on that node: less capacity, none if all of them \
+             are there. Until the status is old enough, some of the connections fail.",
+            "Pod 在该节点上的那些 Service 的使用者：容量减少，全在上面则不可用。在判定之前，部分连接会失败。",
+        ),
+    },
+    chain: Chain {
+        before: text("The node, its agent or its network failed.", "节点、节点代理或其网络出了故障。"),
+        after: text(
+            "After five minutes the pods are evicted and made anew elsewhere. NodeReady when the \
+             node is back.",
+            "五分钟后 Pod 被驱逐，在别处重建。节点恢复后出现 NodeReady。",
+        ),
+    },
+    checks: &[
+        check(
+            "The nodes, and since when one is not ready.",
+            "各节点，以及从何时开始未就绪。",
+            "kubectl describe node NODE",
+        ),
+        check(
+            "When the agent reported last.",
+            "节点代理最后一次上报的时间。",
+            "kubectl get lease NODE -n kube-node-lease -o yaml",
+        ),
+        check("On the node: the agent.", "在节点上：查看节点代理。", "journalctl -u kubelet -n 100"),
+    ],
+    remedies: Remedies::Steps(&[
+        remedy(
+            text("The machine is up and its agent is not.", "机器正常而节点代理不在运行。"),
+            text("Read its log and start it again.", "查看日志并重新启动。"),
+            &["systemctl restart kubelet"],
+        ),
+        remedy(
+            text("The machine is gone for good.", "机器不会再回来。"),
+            text(
+                "Delete the Node: its pods are removed and made anew at once.",
+                "删除 Node：其上的 Pod 会立即移除，并在别处重建。",
+            ),
+            &["kubectl delete node NODE"],
+        ),
+    ]),
+    misreadings: &[misreading(
+        text("Load balancers drop a node that is not ready.", "负载均衡器会摘除未就绪的节点。"),
+        text(
+            "Since 1.27 they do not: their own health checks decide. What goes is the pods of \
+             that node, from the slices.",
+            "从 1.27 起不会，由它自身的健康检查决定。被摘除的是该节点上的 Pod（从 EndpointSlice 中）。",
+        ),
     )],
-    see_also: &[Reason::Starting, Reason::UnAvailableLoadBalancer],
+    aliases: &[],
+    see_also: &[Reason::NodeReady, Reason::UnAvailableLoadBalancer, Reason::Unhealthy],
 };
 
 const STARTING: Entry = Entry {

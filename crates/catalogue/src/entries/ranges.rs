@@ -1,0 +1,302 @@
+//! IPAddress objects without their Service, and the ranges that addresses come from.
+//!
+//! Upstream: `repairip.go` in `pkg/registry/core/service/ipallocator/controller`, `pkg/controller/servicecidrs` and
+//! `pkg/controller/nodeipam/ipam`.
+
+use super::cluster_ips::{IP_OBJECTS, RANGES};
+use super::{NOT_YET, alias, check, message, misreading, noted, remedy};
+use crate::lang::text;
+use crate::{
+    Api, Bound, Category, Chain, Check, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions,
+};
+
+pub(super) const ENTRIES: &[Entry] = &[ADDRESS_LEAKED, ADDRESS_WRONG, RANGE_ERROR, NO_POD_RANGE];
+
+const ADDRESS_EVENTS: Check = check(
+    "These Events; they are in `default`, since the object has no namespace.",
+    "查找这类事件；该对象没有命名空间，事件在 `default` 中。",
+    "kubectl get events -n default --field-selector involvedObject.kind=IPAddress",
+);
+
+/// IPAddress objects came, as an alpha, with 1.27; the first release of the event was not looked up.
+const ADDRESS_ERA: Versions = Versions { since: Bound::Unverified("1.27"), until: Bound::Present };
+
+const ADDRESS_LEAKED: Entry = Entry {
+    reason: Reason::IPAddressNotAllocated,
+    severity: Severity::Warning,
+    category: Category::Network,
+    status: Status::Current,
+    portolan: Portolan { emits: false, when: NOT_YET },
+    emitter: "ipallocator-repair-controller",
+    object: "IPAddress",
+    api: Api::Events,
+    versions: ADDRESS_ERA,
+    summary: text("A booked address has no Service and is freed", "已登记的地址没有对应的 Service，予以释放"),
+    messages: &[
+        message(
+            "Kubernetes, Portolan",
+            "IPAddress: {address} for Service {namespace}/{name} appears to have leaked: \
+             cleaning up",
+        ),
+        noted(
+            "Kubernetes, Portolan",
+            "IPAddress {address} appears to have been modified, not referencing a Service \
+             {reference}: cleaning up",
+            text("Somebody changed what the object refers to.", "有人改动了该对象的引用。"),
+        ),
+    ],
+    meaning: text(
+        "The API server books an address before it stores the Service. When the second step \
+         fails, the booking is left over. After a minute the repair loop deletes it, and the \
+         address is free again.",
+        "API server 先登记地址，再保存 Service。第二步失败时，登记会遗留下来。一分钟后修复循环将其删除，地\
+         址重新可用。",
+    ),
+    impact: Impact {
+        harm: Harm::Low, who: text("Nobody: the address was unused.", "无人受影响：该地址没有人在用。")
+    },
+    chain: Chain {
+        before: text(
+            "An API server that stopped in the middle of a request, or an IPAddress that was \
+             made or changed by hand.",
+            "API server 在处理请求途中停止，或有人手工创建、改动了 IPAddress。",
+        ),
+        after: text("The object is gone.", "该对象消失。"),
+    },
+    checks: &[IP_OBJECTS, ADDRESS_EVENTS],
+    remedies: Remedies::Steps(&[
+        remedy(
+            text("It comes now and then.", "偶尔出现。"),
+            text("Nothing to do: it is cleaned up.", "无需处理，会自行清理。"),
+            &[],
+        ),
+        remedy(
+            text("Somebody wants to keep an address free by hand.", "有人想手工保留某个地址。"),
+            text(
+                "Do not use the label `ipaddress.kubernetes.io/managed-by` of the API server on \
+                 such objects: only objects with it are cleaned up.",
+                "这样的对象不要带 API server 的标签 `ipaddress.kubernetes.io/managed-by`：只有带该标签的\
+                 才会被清理。",
+            ),
+            &["kubectl get ipaddresses.networking.k8s.io ADDRESS -o yaml"],
+        ),
+    ]),
+    misreadings: &[misreading(
+        text("A Service could not get an address.", "某个 Service 分不到地址。"),
+        text("The opposite: an address had no Service.", "恰好相反：是地址没有 Service。"),
+    )],
+    aliases: &[],
+    see_also: &[Reason::IPAddressWrongReference, Reason::ClusterIPNotAllocated],
+};
+
+const ADDRESS_WRONG: Entry = Entry {
+    reason: Reason::IPAddressWrongReference,
+    severity: Severity::Warning,
+    category: Category::Network,
+    status: Status::Current,
+    portolan: Portolan { emits: false, when: NOT_YET },
+    emitter: "ipallocator-repair-controller",
+    object: "IPAddress",
+    api: Api::Events,
+    versions: ADDRESS_ERA,
+    summary: text("A booked address names a Service that does not have it", "已登记的地址指向并不持有它的 Service"),
+    messages: &[message(
+        "Kubernetes, Portolan",
+        "IPAddress: {address} for Service {namespace}/{name} has a wrong reference; cleaning up",
+    )],
+    meaning: text(
+        "The Service that the booking names exists, but has other addresses: it was deleted and \
+         made again, or became an ExternalName. The booking is deleted and the address is free \
+         again.",
+        "登记所指的 Service 存在，但地址不同：它被删掉重建过，或改成了 ExternalName。登记会被删除，地址重\
+         新可用。",
+    ),
+    impact: Impact {
+        harm: Harm::Low, who: text("Nobody: the address was unused.", "无人受影响：该地址没有人在用。")
+    },
+    chain: Chain {
+        before: text(
+            "A Service of the same name was made again, or a create that was rolled back.",
+            "同名 Service 被重建，或一次创建被回滚。",
+        ),
+        after: text("The object is gone.", "该对象消失。"),
+    },
+    checks: &[IP_OBJECTS, ADDRESS_EVENTS],
+    remedies: Remedies::Steps(&[remedy(
+        text("It comes again for the same address.", "同一地址反复出现。"),
+        text(
+            "Something else makes IPAddress objects with the label of the API server; find it by \
+             the field managers.",
+            "有别的程序带着 API server 的标签在创建 IPAddress；看字段管理者就能查到。",
+        ),
+        &["kubectl get ipaddresses.networking.k8s.io ADDRESS -o yaml --show-managed-fields"],
+    )]),
+    misreadings: &[],
+    aliases: &[],
+    see_also: &[Reason::IPAddressNotAllocated, Reason::ClusterIPNotAllocated],
+};
+
+const RANGE_ERROR: Entry = Entry {
+    reason: Reason::KubernetesServiceCIDRError,
+    severity: Severity::Warning,
+    category: Category::Network,
+    status: Status::Current,
+    portolan: Portolan { emits: false, when: NOT_YET },
+    emitter: "service-cidr-controller",
+    object: "ServiceCIDR",
+    api: Api::Core,
+    versions: Versions { since: Bound::Unverified("1.29"), until: Bound::Present },
+    summary: text("A ServiceCIDR could not be marked ready", "未能把 ServiceCIDR 标为就绪"),
+    messages: &[message("Kubernetes, Portolan", "The ServiceCIDR Status can not be set to Ready=True")],
+    meaning: text(
+        "A range for ClusterIPs exists, but its status could not be written. Addresses are given \
+         out only from ranges that are ready, so a new range is of no use until a retry \
+         succeeds.",
+        "ClusterIP 的地址范围已经存在，但状态写不进去。只有就绪的范围才会用于分配，所以重试成功之前，新范\
+         围不起作用。",
+    ),
+    impact: Impact {
+        harm: Harm::Medium,
+        who: text(
+            "Whoever creates Services while the other ranges are full. Existing Services are not \
+             touched.",
+            "其他范围已满时，新建 Service 的人。已有的 Service 不受影响。",
+        ),
+    },
+    chain: Chain {
+        before: text("A ServiceCIDR was created or changed.", "ServiceCIDR 被创建或变更。"),
+        after: text("Another try, with growing pauses.", "以越来越长的间隔重试。"),
+    },
+    checks: &[
+        RANGES,
+        check(
+            "The conditions of the range and its Events.",
+            "该范围的状态条件和事件。",
+            "kubectl describe servicecidrs.networking.k8s.io NAME",
+        ),
+        check(
+            "Whether the controller may write the status.",
+            "控制器有没有写状态的权限。",
+            "kubectl auth can-i patch servicecidrs.networking.k8s.io/status --as \
+             system:serviceaccount:kube-system:service-cidrs-controller",
+        ),
+    ],
+    remedies: Remedies::Steps(&[
+        remedy(
+            text("It came once.", "只出现一次。"),
+            text("Nothing to do: a conflict, and the retry succeeded.", "无需处理：是一次冲突，重试已成功。"),
+            &[],
+        ),
+        remedy(
+            text("The controller may not write.", "控制器没有写权限。"),
+            text(
+                "Restore the built-in role `system:controller:service-cidrs-controller`; \
+                 restarting the API server reconciles built-in roles.",
+                "恢复内置角色 `system:controller:service-cidrs-controller`；重启 API server 会自动校正内\
+                 置角色。",
+            ),
+            &["kubectl get clusterrole system:controller:service-cidrs-controller -o yaml"],
+        ),
+    ]),
+    misreadings: &[],
+    aliases: &[
+        alias(
+            "KubernetesDefaultServiceCIDRError",
+            "From the API server: the range of its flag could not be stored as the ServiceCIDR \
+             named kubernetes.",
+            "来自 API server：未能把命令行参数中的范围保存为名为 kubernetes 的 ServiceCIDR。",
+        ),
+        alias(
+            "KubernetesDefaultServiceCIDRInconsistent",
+            "From the API server: the ServiceCIDR named kubernetes differs from the flag.",
+            "来自 API server：名为 kubernetes 的 ServiceCIDR 与命令行参数不一致。",
+        ),
+    ],
+    see_also: &[Reason::ClusterIPOutOfRange, Reason::IPNotAllocated],
+};
+
+const NO_POD_RANGE: Entry = Entry {
+    reason: Reason::CIDRNotAvailable,
+    severity: Severity::Normal,
+    category: Category::Network,
+    status: Status::Current,
+    portolan: Portolan { emits: false, when: NOT_YET },
+    emitter: "cidrAllocator",
+    object: "Node",
+    api: Api::Core,
+    versions: Versions::since("1.36"),
+    summary: text("A node gets no range for its pods", "节点分不到 Pod 地址段"),
+    messages: &[message("Kubernetes, Portolan", "Node {node} status is now: CIDRNotAvailable")],
+    meaning: text(
+        "Each node is given a range for its pods, cut from the one of the cluster, and all of \
+         them are given out. The type is Normal although it is a failure, so a look at warnings \
+         alone misses it.",
+        "每个节点都从集群的地址段中分得一段给 Pod 使用，而现在已经分完。它虽是失败，类型却是 Normal，只看 \
+         Warning 会漏掉。",
+    ),
+    impact: Impact {
+        harm: Harm::High,
+        who: text(
+            "Pods on that node: network plugins that use the range cannot give them addresses. \
+             Other nodes are not touched.",
+            "该节点上的 Pod：使用这个地址段的网络插件无法给它们分配地址。其他节点不受影响。",
+        ),
+    },
+    chain: Chain {
+        before: text("The node registered.", "节点完成注册。"),
+        after: text(
+            "FailedCreatePodSandBox on its pods, with a text of the network plugin. The \
+             allocation is tried again.",
+            "该节点上的 Pod 出现 FailedCreatePodSandBox，文字来自网络插件。分配会重试。",
+        ),
+    },
+    checks: &[
+        check(
+            "The range of each node; `none` is the problem.",
+            "各节点的地址段；`none` 就是问题所在。",
+            "kubectl get nodes -o custom-columns=NODE:.metadata.name,RANGES:.spec.podCIDRs",
+        ),
+        check(
+            "These Events.",
+            "查找这类事件。",
+            "kubectl get events -n default --field-selector \
+             involvedObject.kind=Node,reason=CIDRNotAvailable",
+        ),
+    ],
+    remedies: Remedies::Steps(&[
+        remedy(
+            text("There are Nodes that no longer exist.", "有些 Node 其实已经不存在。"),
+            text("Delete them: their ranges become free.", "删除它们，地址段随之释放。"),
+            &["kubectl delete node NODE"],
+        ),
+        remedy(
+            text("The cluster has more nodes than its range has parts.", "节点数超过地址段可切分的份数。"),
+            text(
+                "Restart the controller manager with a wider `--cluster-cidr`, or with a longer \
+                 `--node-cidr-mask-size` for new nodes; the old nodes keep theirs.",
+                "用更大的 `--cluster-cidr` 重启控制器管理器，或让新节点使用更长的 \
+                 `--node-cidr-mask-size`；旧节点保持原样。",
+            ),
+            &["kubectl get nodes -o wide"],
+        ),
+        remedy(
+            text("The network plugin keeps ranges of its own.", "网络插件自行管理地址段。"),
+            text(
+                "Then nobody reads spec.podCIDR; switch the allocation off with \
+                 `--allocate-node-cidrs=false`.",
+                "那样就没有人读取 spec.podCIDR；可用 `--allocate-node-cidrs=false` 关闭分配。",
+            ),
+            &["kubectl get pods -n kube-system -o wide"],
+        ),
+    ]),
+    misreadings: &[misreading(
+        text("IPNotAllocated says this.", "说明这种情况的是 IPNotAllocated。"),
+        text("That reason is about external addresses of Services.", "那个 reason 说的是 Service 的外部地址。"),
+    )],
+    aliases: &[alias(
+        "CIDRAssignmentFailed",
+        "There was a range, but writing it to the Node kept failing; of type Normal as well.",
+        "地址段是有的，但写入 Node 一直失败；类型也是 Normal。",
+    )],
+    see_also: &[Reason::FailedCreatePodSandBox, Reason::IPNotAllocated, Reason::NodeReady],
+};
