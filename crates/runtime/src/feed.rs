@@ -1,14 +1,20 @@
 //! Watches of any kind, restarted for ever and merged into one stream of a part's own input type.
 
-use std::{fmt::Debug, pin::Pin, time::Duration};
+mod pause;
+mod reflect;
+
+use std::{fmt::Debug, pin::Pin};
 
 use futures::{Stream, StreamExt, stream};
-use kube::{
-    Api, Client, Resource,
-    runtime::{WatchStreamExt, watcher},
-};
+use kube::{Api, Client, Resource, runtime::watcher};
 use serde::de::DeserializeOwned;
-use tracing::warn;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use reflect::{Handling, Reflect};
+
+/// Changes that wait for the part; the watch itself waits after that.
+const AHEAD: usize = 256;
 
 /// What happened to the objects of one watched kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +56,29 @@ impl<I: Send + 'static> Inputs<I> {
         T: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
         T::DynamicType: Default,
     {
-        self.stream(changes(api, config), wrap)
+        let handling = Handling {
+            version: |object: &T| object.meta().resource_version.as_deref(),
+            // Nobody here reads it, and it is often the larger half of an object.
+            trim: |object: &mut T| object.meta_mut().managed_fields = None,
+        };
+        self.stream(changes(reflect(api, &config, handling)), wrap)
+    }
+
+    /// Adds the watch of one kind, of which only `T` is decoded.
+    #[must_use]
+    pub fn watch_as<K, T>(
+        self,
+        api: Api<K>,
+        config: &watcher::Config,
+        wrap: impl Fn(Change<T>) -> I + Send + 'static,
+    ) -> Self
+    where
+        K: Resource,
+        K::DynamicType: Default,
+        T: Watched,
+    {
+        let handling = Handling { version: T::resource_version, trim: |_| {} };
+        self.stream(changes(reflect(api, config, handling)), wrap)
     }
 
     /// Adds the watch of everything of one kind, in all namespaces.
@@ -94,36 +122,40 @@ impl<I: Send + 'static> Inputs<I> {
     }
 }
 
-/// The changes of one kind, for ever. Errors are logged and the watch starts again with back-off (0.8 s to 30 s).
-fn changes<T>(api: Api<T>, config: watcher::Config) -> impl Stream<Item = Change<T>> + Send
+/// What a part decodes of the objects that it watches when it needs only a little of them. The rest of the text is
+/// skipped and never allocated.
+pub trait Watched: DeserializeOwned + Send + 'static {
+    /// `metadata.resourceVersion`: where the watch goes on after it broke.
+    fn resource_version(&self) -> Option<&str>;
+}
+
+fn reflect<K, T>(api: Api<K>, config: &watcher::Config, handling: Handling<T>) -> Reflect<T>
 where
-    T: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
-    T::DynamicType: Default,
+    K: Resource,
+    K::DynamicType: Default,
+    T: DeserializeOwned,
 {
-    let kind = T::kind(&T::DynamicType::default()).into_owned();
-    let events = watcher(api, config).default_backoff();
-    stream::unfold((Box::pin(events), Vec::new(), kind), |(mut events, mut pending, kind)| async move {
-        loop {
-            let change = match events.next().await? {
-                Ok(watcher::Event::Init) => {
-                    pending.clear();
-                    continue;
+    let kind = K::kind(&K::DynamicType::default()).into_owned();
+    let url = api.resource_url().to_owned();
+    Reflect::new(api.into_client(), kind, url, config, handling)
+}
+
+/// The changes of one kind, for ever. Decoding happens in a task of its own, at most [`AHEAD`] changes ahead.
+fn changes<T: DeserializeOwned + Send + 'static>(mut reflect: Reflect<T>) -> impl Stream<Item = Change<T>> + Send {
+    let start = async move {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        let task = tokio::spawn(async move {
+            loop {
+                let change = reflect.next().await;
+                if sender.send(change).await.is_err() {
+                    return;
                 }
-                Ok(watcher::Event::InitApply(object)) => {
-                    pending.push(object);
-                    continue;
-                }
-                Ok(watcher::Event::InitDone) => Change::Reset(std::mem::take(&mut pending)),
-                Ok(watcher::Event::Apply(object)) => Change::Apply(object),
-                Ok(watcher::Event::Delete(object)) => Change::Delete(object),
-                Err(error) => {
-                    warn!(%kind, %error, "the watch failed and starts again");
-                    // The watcher itself waits; this only keeps a broken stream from spinning.
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                    continue;
-                }
-            };
-            return Some((change, (events, pending, kind)));
-        }
-    })
+            }
+        });
+        let task = AbortOnDropHandle::new(task);
+        stream::unfold((receiver, task), |(mut receiver, task)| async move {
+            receiver.recv().await.map(|change| (change, (receiver, task)))
+        })
+    };
+    stream::once(start).flatten()
 }

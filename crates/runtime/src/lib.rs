@@ -14,7 +14,7 @@ mod queue;
 mod reconcile;
 
 pub use error::{describe, has_finalizers, is_code, is_conflict, is_namespace_terminating};
-pub use feed::{Change, Inputs};
+pub use feed::{Change, Inputs, Watched};
 pub use observed::Observed;
 pub use queue::{Backoff, Queue};
 pub use reconcile::{Failure, Metrics, Options, Reconciler, run};
