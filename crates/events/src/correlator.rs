@@ -12,7 +12,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
 };
 
-use crate::lru::Lru;
+use crate::{lru::Lru, names::Names};
 
 /// Objects, texts and buckets remembered in each stage.
 const REMEMBERED: usize = 4096;
@@ -59,7 +59,7 @@ pub(crate) struct Correlator {
     similar: Lru<Kind, Similar>,
     seen: Lru<Text, Seen>,
     buckets: Lru<Object, Bucket>,
-    last_name: i128,
+    names: Names,
 }
 
 /// An object as the reports name it. The source is one per correlator and needs no place here.
@@ -100,12 +100,12 @@ impl Correlator {
             similar: Lru::new(REMEMBERED),
             seen: Lru::new(REMEMBERED),
             buckets: Lru::new(REMEMBERED),
-            last_name: 0,
+            names: Names::default(),
         }
     }
 
     pub(crate) fn decide(&mut self, report: Report) -> Decision {
-        let name = self.name(&report);
+        let name = self.names.next(report.regarding.name.as_deref().unwrap_or_default(), report.at);
         let subject = subject(&report.regarding);
         let kind = (subject.clone(), report.severity, report.reason);
         let summary = self.is_similar(&kind, &report);
@@ -115,7 +115,7 @@ impl Correlator {
             (kind, report.regarding.field_path.clone(), Some(report.message.clone()))
         };
         let at = report.at;
-        let seen = self.seen.entry(&text, || Seen { name, first: at, count: 0 });
+        let (seen, _) = self.seen.entry(&text, || Seen { name, first: at, count: 0 });
         seen.count = seen.count.saturating_add(1);
         let event = event(&self.source, &report, seen, summary);
         let again = seen.count > 1;
@@ -127,7 +127,7 @@ impl Correlator {
 
     /// Whether the report has become one of too many that differ only in their message.
     fn is_similar(&mut self, kind: &Kind, report: &Report) -> bool {
-        let similar = self.similar.entry(kind, Similar::default);
+        let (similar, _) = self.similar.entry(kind, Similar::default);
         if similar.last.is_some_and(|last| seconds(last, report.at) > SIMILAR_SECONDS) {
             similar.messages.clear();
         }
@@ -142,7 +142,7 @@ impl Correlator {
     }
 
     fn take_token(&mut self, object: Object, at: Timestamp) -> bool {
-        let bucket = self.buckets.entry(&object, || Bucket { tokens: BURST, at });
+        let (bucket, _) = self.buckets.entry(&object, || Bucket { tokens: BURST, at });
         let gained = seconds(bucket.at, at).max(0.0) / REFILL_SECONDS;
         bucket.tokens = (bucket.tokens + gained).min(BURST);
         bucket.at = bucket.at.max(at);
@@ -151,15 +151,6 @@ impl Correlator {
             bucket.tokens -= 1.0;
         }
         allowed
-    }
-
-    /// `<object>.<nanoseconds in hex>`. The number only grows, even where the clock is coarse: no report is lost to a
-    /// name that is taken, and names sort in the order of reports although timestamps have whole seconds.
-    fn name(&mut self, report: &Report) -> String {
-        self.last_name = report.at.as_nanosecond().max(self.last_name + 1);
-        let object = report.regarding.name.as_deref().unwrap_or_default();
-        let name = format!("{object}.{:x}", self.last_name);
-        if is_subdomain(&name) { name } else { format!("{}.{:x}", self.source.component, self.last_name) }
     }
 }
 
@@ -201,15 +192,6 @@ fn subject(regarding: &ObjectReference) -> Subject {
 
 fn seconds(from: Timestamp, to: Timestamp) -> f64 {
     to.duration_since(from).as_secs_f64()
-}
-
-/// A DNS subdomain, as object names have to be.
-fn is_subdomain(name: &str) -> bool {
-    let label = |label: &str| {
-        let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        !label.is_empty() && label.chars().all(inside) && !label.starts_with('-') && !label.ends_with('-')
-    };
-    name.len() <= 253 && name.split('.').all(label)
 }
 
 #[cfg(test)]

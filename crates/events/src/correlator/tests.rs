@@ -115,28 +115,10 @@ fn an_event_whose_first_report_was_filtered_is_still_written_in_full() {
 }
 
 #[test]
-fn names_grow_even_if_the_clock_stands_still() {
-    let mut correlator = correlator();
-    let names: Vec<_> = (0..5)
-        .map(|n| match correlator.decide(report(&format!("text {n}"), -n)) {
-            Decision::Create(event) => event.metadata.name.unwrap(),
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
-}
-
-#[test]
-fn objects_without_namespace_or_with_odd_names_have_valid_events() {
-    let mut correlator = correlator();
+fn objects_without_namespace_have_their_events_in_default() {
     let mut node = report("hello", 0);
     node.regarding = ObjectReference { kind: Some("Node".into()), name: Some("n1".into()), ..Default::default() };
-    let mut odd = report("hello", 1);
-    odd.regarding.name = Some("system:node:X".into());
-    for (report, object) in [(node, "n1"), (odd, "service-controller")] {
-        let namespace = report.regarding.namespace.clone().unwrap_or("default".into());
-        let Decision::Create(event) = correlator.decide(report) else { panic!("not created") };
-        assert!(event.metadata.name.unwrap().starts_with(&format!("{object}.")));
-        assert_eq!(event.metadata.namespace, Some(namespace));
-    }
+    let Decision::Create(event) = correlator().decide(node) else { panic!("not created") };
+    assert_eq!(event.metadata.namespace.as_deref(), Some("default"));
+    assert_eq!(event.involved_object.namespace, None);
 }

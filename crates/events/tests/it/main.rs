@@ -1,6 +1,8 @@
 //! The recorder against the real API server, in one process and without a socket.
 #![allow(clippy::unwrap_used)]
 
+mod series;
+
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Event, Node, ObjectReference};
