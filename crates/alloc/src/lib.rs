@@ -1,7 +1,8 @@
 //! Allocators for ClusterIPs, node ports, pod and load-balancer addresses.
 //!
-//! All are bitmaps over a range. Nothing here draws random numbers: where a pick should be spread, the caller passes a
-//! seed, and equal seeds over equal states pick equally.
+//! Most are bitmaps over a range; ClusterIPs, whose ranges may be huge and overlap, are runs of numbers. Nothing here
+//! draws random numbers: where a pick should be spread, the caller passes a seed, and equal seeds over equal states
+//! pick equally.
 //!
 //! [`ServiceAddresses`] and [`ServicePorts`] split their range as Kubernetes does, so that numbers chosen by hand rarely
 //! meet numbers chosen by the allocator: a low *static* band is left to explicit requests for as long as the
@@ -10,11 +11,25 @@
 mod bitmap;
 mod pod;
 mod pool;
+mod ports;
+mod runs;
 mod service;
 
 pub use pod::PodAddresses;
 pub use pool::{LoadBalancerPool, PoolError};
-pub use service::{ReserveError, ServiceAddresses, ServicePorts};
+pub use ports::ServicePorts;
+pub use service::{Family, PickError, ServiceAddresses, ServiceRange};
+
+/// Why an explicit request failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReserveError {
+    /// Someone holds it.
+    #[error("already allocated")]
+    Taken,
+    /// It is not in the range.
+    #[error("not in the valid range")]
+    OutOfRange,
+}
 
 #[cfg(test)]
 mod tests;

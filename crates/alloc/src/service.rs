@@ -1,146 +1,251 @@
-//! The two ranges behind Services: ClusterIPs and node ports.
+//! The ClusterIPs of Services: any number of ranges over one set of taken addresses.
 //!
-//! Upstream: `pkg/registry/core/service/ipallocator` and `portallocator`.
+//! As upstream since 1.33, a range belongs to a ServiceCIDR and only says where addresses may be taken from; whether
+//! one is taken is known for all ranges together. So ranges may overlap, come and go. An address may have several
+//! holders (the Service, its IPAddress object, a write under way) and is free when the last lets go of it.
+//!
+//! Upstream: `pkg/registry/core/service/ipallocator`, `cidrallocator.go` and `ipallocator.go`.
 
-use std::fmt;
-use std::net::Ipv4Addr;
-use std::ops::RangeInclusive;
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
-use crate::bitmap::Bitmap;
+use crate::ReserveError;
+use crate::runs::Runs;
+
+/// Shortest prefix of an IPv6 range.
+const SHORTEST_IPV6_PREFIX: u8 = 64;
 
 /// Ranges no larger than this have no static band.
-const SMALLEST_BANDED_RANGE: usize = 16;
+const SMALLEST_BANDED_RANGE: u128 = 16;
 
 /// Length of the static band of a range of `size`: a share of it, at least 16, at most `most`.
-fn static_band(size: usize, share: usize, most: usize) -> usize {
+pub(crate) fn static_band(size: u128, share: u128, most: u128) -> u128 {
     if size <= SMALLEST_BANDED_RANGE {
         return 0;
     }
     (size / share).max(16).min(most)
 }
 
-/// Why an explicit request failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReserveError {
-    /// Someone holds it.
-    #[error("already allocated")]
-    Taken,
-    /// It is not in the range.
-    #[error("not in the valid range")]
-    OutOfRange,
+/// An IP family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
 }
 
-/// The ClusterIPs of one service CIDR. The network and the broadcast address are never given out.
-#[derive(Clone, Debug)]
-pub struct ServiceAddresses {
-    net: Ipv4Net,
-    band: usize,
-    taken: Bitmap,
+impl Family {
+    /// The family of an address.
+    pub fn of(address: IpAddr) -> Family {
+        if address.is_ipv4() { Family::V4 } else { Family::V6 }
+    }
+
+    /// The family of a network.
+    pub fn of_net(net: IpNet) -> Family {
+        Family::of(net.addr())
+    }
+
+    /// `IPv4` or `IPv6`, as the API spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Family::V4 => "IPv4",
+            Family::V6 => "IPv6",
+        }
+    }
+
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Family {
+        match self {
+            Family::V4 => Family::V6,
+            Family::V6 => Family::V4,
+        }
+    }
+
+    fn address(self, number: u128) -> Option<IpAddr> {
+        match self {
+            Family::V4 => Some(Ipv4Addr::from_bits(u32::try_from(number).ok()?).into()),
+            Family::V6 => Some(Ipv6Addr::from_bits(number).into()),
+        }
+    }
 }
 
-impl ServiceAddresses {
-    /// All free.
-    pub fn new(net: Ipv4Net) -> ServiceAddresses {
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_bits().into(),
+        IpAddr::V6(address) => address.to_bits(),
+    }
+}
+
+/// One range: what is usable of a CIDR. Not the network address and, of IPv4, not the broadcast address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceRange {
+    net: IpNet,
+    first: u128,
+    last: u128,
+    band: u128,
+}
+
+impl ServiceRange {
+    /// None for an IPv6 prefix shorter than /64, which is no service range.
+    pub fn new(net: IpNet) -> Option<ServiceRange> {
+        if Family::of_net(net) == Family::V6 && net.prefix_len() < SHORTEST_IPV6_PREFIX {
+            return None;
+        }
         let net = net.trunc();
-        let size = 1usize << (32 - u32::from(net.prefix_len())).min(usize::BITS - 1);
-        ServiceAddresses { net, band: static_band(size, 16, 256), taken: Bitmap::new(size.saturating_sub(2)) }
+        let (start, end) = (number(net.network()), number(net.broadcast()));
+        let edge = u128::from(Family::of_net(net) == Family::V4);
+        // A range without a usable address has its first behind its last.
+        let (first, last) = (start.saturating_add(1), end.saturating_sub(edge));
+        Some(ServiceRange { net, first, last, band: static_band(end - start + 1, 16, 256) })
     }
 
     /// The CIDR.
-    pub fn range(&self) -> Ipv4Net {
+    pub fn net(&self) -> IpNet {
         self.net
     }
 
-    /// How many can still be given out.
-    pub fn free(&self) -> usize {
-        self.taken.free()
+    /// Whether the range can give out the address.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        Family::of(address) == self.family() && (self.first..=self.last).contains(&number(address))
     }
 
-    /// Whether the address is taken.
-    pub fn is_taken(&self, address: Ipv4Addr) -> bool {
-        self.index(address).is_some_and(|index| self.taken.contains(index))
+    fn family(&self) -> Family {
+        Family::of_net(self.net)
+    }
+}
+
+/// Why nothing could be picked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PickError {
+    /// Every address of every ready range is taken.
+    #[error("range is full")]
+    Full,
+    /// No range of the family is ready.
+    #[error("allocator not ready")]
+    NotReady,
+}
+
+/// The ranges of one ServiceCIDR.
+#[derive(Clone, Debug)]
+struct Source {
+    ranges: Vec<ServiceRange>,
+    ready: bool,
+}
+
+/// The ClusterIPs of a cluster.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceAddresses {
+    sources: BTreeMap<String, Source>,
+    holders: HashMap<IpAddr, u32>,
+    v4: Runs,
+    v6: Runs,
+}
+
+impl ServiceAddresses {
+    /// Adds the ranges of the ServiceCIDR `name`, or brings them up to date. Only a ready one gives out addresses.
+    pub fn set_source(&mut self, name: &str, nets: &[IpNet], ready: bool) {
+        let ranges = nets.iter().copied().filter_map(ServiceRange::new).collect();
+        self.sources.insert(name.to_string(), Source { ranges, ready });
+    }
+
+    /// The ServiceCIDR is gone.
+    pub fn remove_source(&mut self, name: &str) {
+        self.sources.remove(name);
+    }
+
+    /// The ready ranges of a family, each once.
+    pub fn ranges(&self, family: Family) -> Vec<ServiceRange> {
+        let mut ranges: Vec<ServiceRange> = Vec::new();
+        for range in self.sources.values().filter(|source| source.ready).flat_map(|source| &source.ranges) {
+            if range.family() == family && !ranges.contains(range) {
+                ranges.push(*range);
+            }
+        }
+        ranges
+    }
+
+    /// How many addresses of a range can still be given out.
+    pub fn free(&self, range: &ServiceRange) -> u128 {
+        if range.first > range.last {
+            return 0;
+        }
+        range.last - range.first + 1 - self.taken(range.family()).count(range.first, range.last)
+    }
+
+    /// Whether the address has a holder.
+    pub fn is_taken(&self, address: IpAddr) -> bool {
+        self.taken(Family::of(address)).contains(number(address))
+    }
+
+    /// One holder more, whatever the ranges say: for what is stored already.
+    pub fn hold(&mut self, address: IpAddr) {
+        *self.holders.entry(address).or_default() += 1;
+        self.taken_mut(Family::of(address)).insert(number(address));
+    }
+
+    /// One holder less; true if that was the last.
+    pub fn release(&mut self, address: IpAddr) -> bool {
+        match self.holders.get_mut(&address) {
+            Some(holders) if *holders > 1 => {
+                *holders -= 1;
+                false
+            }
+            Some(_) => {
+                self.holders.remove(&address);
+                self.taken_mut(Family::of(address)).remove(number(address))
+            }
+            None => false,
+        }
     }
 
     /// Takes a given address, from either band.
-    pub fn reserve(&mut self, address: Ipv4Addr) -> Result<(), ReserveError> {
-        let index = self.index(address).ok_or(ReserveError::OutOfRange)?;
-        self.taken.take(index).then_some(()).ok_or(ReserveError::Taken)
+    pub fn reserve(&mut self, address: IpAddr) -> Result<(), ReserveError> {
+        let ready = self.sources.values().filter(|source| source.ready);
+        if !ready.flat_map(|source| &source.ranges).any(|range| range.contains(address)) {
+            return Err(ReserveError::OutOfRange);
+        }
+        if self.is_taken(address) {
+            return Err(ReserveError::Taken);
+        }
+        self.hold(address);
+        Ok(())
     }
 
-    /// Takes any address: from the dynamic band while it lasts, starting at a place that `seed` decides.
-    pub fn allocate(&mut self, seed: u64) -> Option<Ipv4Addr> {
-        let index = self.taken.take_dynamic(self.band, seed)?;
-        // The range holds at most 2^32 addresses, so the index fits.
-        Some(Ipv4Addr::from_bits(self.net.network().to_bits() + 1 + u32::try_from(index).ok()?))
+    /// Takes any address of a family from the first ready range that has one, where `seed` decides which is first: from
+    /// its dynamic band while that lasts, starting at a place that `seed` decides too.
+    pub fn allocate(&mut self, family: Family, seed: u64) -> Result<IpAddr, PickError> {
+        let ranges = self.ranges(family);
+        if ranges.is_empty() {
+            return Err(PickError::NotReady);
+        }
+        // The low bits decide the place in a range, so the range is decided by the high ones.
+        let start = usize::try_from((seed >> 32) % ranges.len() as u64).unwrap_or(0);
+        let taken = self.taken(family);
+        let picked = ranges.iter().cycle().skip(start).take(ranges.len()).find_map(|range| {
+            let dynamic = range.first.saturating_add(range.band);
+            let upper = taken.next_free_around(dynamic, range.last, seed);
+            upper.or_else(|| taken.next_free_around(range.first, dynamic.checked_sub(1)?.min(range.last), seed))
+        });
+        let address = picked.and_then(|number| family.address(number)).ok_or(PickError::Full)?;
+        self.hold(address);
+        Ok(address)
     }
 
-    /// Frees an address; false if it was not taken.
-    pub fn release(&mut self, address: Ipv4Addr) -> bool {
-        self.index(address).is_some_and(|index| self.taken.release(index))
+    fn taken(&self, family: Family) -> &Runs {
+        match family {
+            Family::V4 => &self.v4,
+            Family::V6 => &self.v6,
+        }
     }
 
-    fn index(&self, address: Ipv4Addr) -> Option<usize> {
-        let offset = address.to_bits().checked_sub(self.net.network().to_bits())?;
-        let index = usize::try_from(offset).ok()?.checked_sub(1)?;
-        (index < self.taken.len()).then_some(index)
-    }
-}
-
-/// The node ports of a cluster.
-#[derive(Clone, Debug)]
-pub struct ServicePorts {
-    first: u16,
-    last: u16,
-    band: usize,
-    taken: Bitmap,
-}
-
-impl ServicePorts {
-    /// All free.
-    pub fn new(range: RangeInclusive<u16>) -> ServicePorts {
-        let (first, last) = (*range.start(), *range.end());
-        let size = (usize::from(last) + 1).saturating_sub(usize::from(first));
-        ServicePorts { first, last, band: static_band(size, 32, 128), taken: Bitmap::new(size) }
-    }
-
-    /// How many can still be given out.
-    pub fn free(&self) -> usize {
-        self.taken.free()
-    }
-
-    /// Whether the port is taken.
-    pub fn is_taken(&self, port: u16) -> bool {
-        self.index(port).is_some_and(|index| self.taken.contains(index))
-    }
-
-    /// Takes a given port, from either band.
-    pub fn reserve(&mut self, port: u16) -> Result<(), ReserveError> {
-        let index = self.index(port).ok_or(ReserveError::OutOfRange)?;
-        self.taken.take(index).then_some(()).ok_or(ReserveError::Taken)
-    }
-
-    /// Takes any port: from the dynamic band while it lasts, starting at a place that `seed` decides.
-    pub fn allocate(&mut self, seed: u64) -> Option<u16> {
-        let index = self.taken.take_dynamic(self.band, seed)?;
-        self.first.checked_add(u16::try_from(index).ok()?)
-    }
-
-    /// Frees a port; false if it was not taken.
-    pub fn release(&mut self, port: u16) -> bool {
-        self.index(port).is_some_and(|index| self.taken.release(index))
-    }
-
-    fn index(&self, port: u16) -> Option<usize> {
-        let index = usize::from(port.checked_sub(self.first)?);
-        (index < self.taken.len()).then_some(index)
-    }
-}
-
-impl fmt::Display for ServicePorts {
-    /// `30000-32767`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.first, self.last)
+    fn taken_mut(&mut self, family: Family) -> &mut Runs {
+        match family {
+            Family::V4 => &mut self.v4,
+            Family::V6 => &mut self.v6,
+        }
     }
 }

@@ -8,7 +8,9 @@ use ipnet::Ipv4Net;
 use proptest::prelude::*;
 
 use crate::bitmap::Bitmap;
-use crate::{LoadBalancerPool, PodAddresses, PoolError, ReserveError, ServiceAddresses, ServicePorts};
+use crate::{LoadBalancerPool, PodAddresses, PoolError, ReserveError, ServicePorts};
+
+mod service;
 
 fn net(text: &str) -> Ipv4Net {
     text.parse().unwrap()
@@ -16,53 +18,6 @@ fn net(text: &str) -> Ipv4Net {
 
 fn ip(text: &str) -> Ipv4Addr {
     text.parse().unwrap()
-}
-
-#[test]
-fn cluster_ips_leave_the_static_band_to_requests() {
-    // (range, usable, last static, first dynamic)
-    for (range, usable, last_static, first_dynamic) in [
-        ("10.0.0.0/24", 254, "10.0.0.16", "10.0.0.17"),
-        ("10.0.0.0/20", 4094, "10.0.1.0", "10.0.1.1"),
-        ("10.96.0.0/16", 65534, "10.96.1.0", "10.96.1.1"),
-        ("10.0.0.0/27", 30, "10.0.0.16", "10.0.0.17"),
-    ] {
-        let mut addresses = ServiceAddresses::new(net(range));
-        assert_eq!(addresses.free(), usable);
-        assert_eq!(addresses.allocate(0).unwrap(), ip(first_dynamic), "{range}");
-        let mut last = None;
-        let mut seen_static = false;
-        for _ in 1..usable {
-            let next = addresses.allocate(0).unwrap();
-            seen_static |= next <= ip(last_static);
-            assert!(!seen_static || next <= ip(last_static), "static only when dynamic is full");
-            last = Some(next);
-        }
-        assert_eq!(last.unwrap(), ip(last_static));
-        assert_eq!(addresses.allocate(0), None);
-    }
-}
-
-#[test]
-fn small_ranges_have_no_band() {
-    let mut addresses = ServiceAddresses::new(net("10.0.0.0/28"));
-    assert_eq!(addresses.allocate(0).unwrap(), ip("10.0.0.1"));
-    assert_eq!(addresses.free(), 13);
-    for tiny in ["10.0.0.0/31", "10.0.0.0/32"] {
-        assert_eq!(ServiceAddresses::new(net(tiny)).allocate(7), None);
-    }
-}
-
-#[test]
-fn network_and_broadcast_are_out_of_range() {
-    let mut addresses = ServiceAddresses::new(net("10.0.0.0/24"));
-    for address in ["10.0.0.0", "10.0.0.255", "10.0.1.1", "9.255.255.255"] {
-        assert_eq!(addresses.reserve(ip(address)), Err(ReserveError::OutOfRange));
-    }
-    assert_eq!(addresses.reserve(ip("10.0.0.10")), Ok(()));
-    assert_eq!(addresses.reserve(ip("10.0.0.10")), Err(ReserveError::Taken));
-    assert!(addresses.release(ip("10.0.0.10")));
-    assert!(!addresses.release(ip("10.0.0.10")));
 }
 
 #[test]
@@ -78,6 +33,20 @@ fn node_ports_start_above_their_band() {
     #[allow(clippy::reversed_empty_ranges)]
     let mut none = ServicePorts::new(2..=1);
     assert_eq!(none.allocate(3), None);
+}
+
+#[test]
+fn a_port_is_free_when_its_last_holder_lets_go() {
+    let mut ports = ServicePorts::new(30000..=30001);
+    ports.hold(30000);
+    ports.hold(30000);
+    ports.hold(29999);
+    assert_eq!(ports.reserve(30000), Err(ReserveError::Taken));
+    assert!(!ports.release(30000));
+    assert!(ports.is_taken(30000));
+    assert!(ports.release(30000));
+    assert!(!ports.release(30000) && !ports.release(29999));
+    assert_eq!((ports.free(), ports.reserve(30000)), (2, Ok(())));
 }
 
 #[test]
@@ -157,24 +126,6 @@ proptest! {
             }
             prop_assert_eq!(bitmap.free(), len - model.len());
             prop_assert!((0..len).all(|i| bitmap.contains(i) == model.contains(&i)));
-        }
-    }
-
-    #[test]
-    fn no_address_is_given_twice(prefix in 24u8..32, seeds in proptest::collection::vec(any::<u64>(), 0..300)) {
-        let range = Ipv4Net::new(ip("10.0.0.0"), prefix).unwrap();
-        let mut addresses = ServiceAddresses::new(range);
-        let usable = addresses.free();
-        let mut model = BTreeSet::new();
-        for seed in seeds {
-            match addresses.allocate(seed) {
-                Some(address) => {
-                    prop_assert!(range.contains(&address) && address != range.network() && address != range.broadcast());
-                    prop_assert!(addresses.is_taken(address));
-                    prop_assert!(model.insert(address));
-                }
-                None => prop_assert_eq!(model.len(), usable),
-            }
         }
     }
 

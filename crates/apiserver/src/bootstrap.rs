@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use portolan_kinds::Resource;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -27,17 +27,17 @@ const PORT: u16 = 443;
 const EVERY: Duration = Duration::from_secs(10);
 
 /// The cluster's own objects.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Bootstrap {
-    /// The range of the Services' addresses; its first one is that of `kubernetes`.
-    pub service_cidr: Ipv4Net,
+    /// The ranges of the Services' addresses; the first address of the first is that of `kubernetes`.
+    pub service_cidrs: Vec<IpNet>,
     /// Where `kubernetes` leads; without it that Service has no endpoints.
     pub advertise: Option<SocketAddr>,
 }
 
 impl Bootstrap {
     /// Makes what is missing, once.
-    pub(crate) async fn reconcile(self, registry: &Registry) -> Result<(), ApiError> {
+    pub(crate) async fn reconcile(&self, registry: &Registry) -> Result<(), ApiError> {
         for name in NAMESPACES {
             let namespace = json!({
                 "apiVersion": "v1", "kind": "Namespace",
@@ -45,8 +45,12 @@ impl Bootstrap {
             });
             registry.ensure(resource("", "namespaces")?, namespace).await?;
         }
-        range(registry, self.service_cidr).await?;
-        let first = self.service_cidr.hosts().next().map(|address| address.to_string());
+        range(registry, &self.service_cidrs).await?;
+        // Of IPv6, `hosts` begins with the network address, which no Service has.
+        let first = self.service_cidrs.first().and_then(|cidr| {
+            let network = cidr.network();
+            cidr.hosts().find(|address| *address != network).map(|address| address.to_string())
+        });
         registry.ensure(resource("", "services")?, service(first.as_deref(), self.advertise)).await?;
         if let Some(address) = self.advertise {
             for (group, plural, object) in
@@ -80,21 +84,28 @@ fn resource(group: &str, plural: &str) -> Result<&'static Resource, ApiError> {
     portolan_kinds::find(group, "v1", plural).ok_or_else(|| ApiError::internal(format!("no resource {plural}")))
 }
 
-async fn range(registry: &Registry, cidr: Ipv4Net) -> Result<(), ApiError> {
+/// Makes the ServiceCIDR of the server's own ranges, adds the second one to it when the server has got one, and says
+/// that it is ready unless somebody has said something about that. A stored one of other ranges stays as it is.
+async fn range(registry: &Registry, cidrs: &[IpNet]) -> Result<(), ApiError> {
     let resource = resource("networking.k8s.io", "servicecidrs")?;
+    let cidrs: Vec<String> = cidrs.iter().map(|cidr| cidr.trunc().to_string()).collect();
     let object = json!({
         "apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR",
         "metadata": {"name": "kubernetes"},
-        "spec": {"cidrs": [cidr.trunc().to_string()]},
+        "spec": {"cidrs": cidrs},
     });
     registry.ensure(resource, object).await?;
-    let ready = json!([{
-        "type": "Ready", "status": "True", "reason": "", "message": "Kubernetes Service CIDR is ready",
-    }]);
     write(registry, resource, Key::new("", "kubernetes"), |object| {
-        if object["status"]["conditions"].as_array().is_none_or(Vec::is_empty) {
-            object["status"]["conditions"] = ready.clone();
-            object["status"]["conditions"][0]["lastTransitionTime"] = object["metadata"]["creationTimestamp"].clone();
+        if object["spec"]["cidrs"] == json!([cidrs[0]]) {
+            object["spec"]["cidrs"] = json!(cidrs);
+        }
+        let judged = object["status"]["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty());
+        let ours = object["spec"]["cidrs"] == json!(cidrs) && object["metadata"]["deletionTimestamp"].is_null();
+        if ours && !judged {
+            object["status"]["conditions"] = json!([{
+                "type": "Ready", "status": "True", "reason": "", "message": "Kubernetes default Service CIDR is ready",
+                "lastTransitionTime": object["metadata"]["creationTimestamp"],
+            }]);
         }
     })
     .await
@@ -185,12 +196,12 @@ async fn write(
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use portolan_kinds::allocate::Allocators;
+    use portolan_kinds::allocate::{Allocators, Families};
 
     use super::*;
     use crate::{
         registry,
-        store::{Options, Store},
+        store::{Object, Options, Store},
     };
 
     const OBJECTS: [(&str, &str, &str); 4] = [
@@ -202,13 +213,13 @@ mod tests {
 
     fn registry() -> Registry {
         let store = Store::open(Options::default(), &registry::storages(), registry::index()).unwrap();
-        let allocators = Allocators::new(cluster().service_cidr, 30_000..=32_767);
+        let allocators = Allocators::new(Families::of(&cluster().service_cidrs).unwrap(), 30_000..=32_767);
         Registry::new(store, allocators, None, CancellationToken::new())
     }
 
     fn cluster() -> Bootstrap {
         Bootstrap {
-            service_cidr: "10.96.0.0/16".parse().unwrap(),
+            service_cidrs: vec!["10.96.0.0/16".parse().unwrap(), "fd00:96::/112".parse().unwrap()],
             advertise: Some("198.51.100.1:6443".parse().unwrap()),
         }
     }
@@ -229,12 +240,17 @@ mod tests {
         for (storage, namespace, name) in OBJECTS {
             let key = Key::new(namespace, name);
             let object = registry.store().get(storage, &key).unwrap();
-            let expect = Expect::Revision(object.revision);
-            let step = Step { storage, key: key.clone(), expect, write: Write::Delete(object.value()) };
-            registry.store().commit(vec![step]).await.unwrap();
+            let delete = |storage, key: Key, object: &Object| {
+                let expect = Expect::Revision(object.revision);
+                Step { storage, key, expect, write: Write::Delete(object.value()) }
+            };
+            let mut steps = vec![delete(storage, key.clone(), &object)];
             if storage == "services" {
-                registry.release(&object.value());
+                let (storage, key) = ("ipaddresses.networking.k8s.io", Key::new("", "10.96.0.1"));
+                let address = registry.store().get(storage, &key).unwrap();
+                steps.push(delete(storage, key, &address));
             }
+            registry.store().commit(steps).await.unwrap();
             cluster().reconcile(&registry).await.unwrap();
             assert!(registry.store().get(storage, &key).is_some(), "{storage} {key}");
         }

@@ -22,17 +22,12 @@ mod store;
 
 use std::{io, net::SocketAddr, ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
-use ipnet::Ipv4Net;
-use portolan_kinds::allocate::Allocators;
+use ipnet::IpNet;
+use portolan_kinds::allocate::{Allocators, CidrsError, Families};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{auth::Identity, http::BODY_LIMIT, http::VERSION, store::Retention};
-use self::{
-    bootstrap::Bootstrap,
-    http::Api,
-    registry::Registry,
-    store::{Selection, Store},
-};
+use self::{bootstrap::Bootstrap, http::Api, registry::Registry, store::Store};
 
 /// How often history that is too old is dropped from storages that nobody writes to.
 const TRIM_EVERY: Duration = Duration::from_secs(60);
@@ -42,8 +37,9 @@ const TRIM_EVERY: Duration = Duration::from_secs(60);
 pub struct Config {
     /// Directory of the store's file; without one everything is gone with the process.
     pub data: Option<PathBuf>,
-    /// Where ClusterIPs come from.
-    pub service_cidr: Ipv4Net,
+    /// Where ClusterIPs come from at first: one range, or one of each family. The first is that of Services that ask
+    /// for no family. Later, ServiceCIDR objects say it.
+    pub service_cidrs: Vec<IpNet>,
     /// Where node ports come from.
     pub node_port_range: RangeInclusive<u16>,
     /// Where the Service default/kubernetes leads; without it that Service has no endpoints.
@@ -60,7 +56,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data: None,
-            service_cidr: Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 96, 0, 0), 16),
+            service_cidrs: vec![IpNet::new_assert(std::net::Ipv4Addr::new(10, 96, 0, 0).into(), 16)],
             node_port_range: 30_000..=32_767,
             advertise: None,
             event_ttl: Duration::from_secs(3600),
@@ -77,6 +73,9 @@ pub enum OpenError {
     /// The store is not usable.
     #[error(transparent)]
     Store(#[from] store::OpenError),
+    /// The ranges of Services are not those of a cluster.
+    #[error("cannot use these service CIDRs: {0}")]
+    Cidrs(#[from] CidrsError),
     /// An object that every cluster has cannot be made; the text names it.
     #[error("cannot make the cluster's own objects: {0}; was the data directory made with another --service-cidr?")]
     Bootstrap(String),
@@ -99,24 +98,21 @@ pub struct Server {
 impl Server {
     /// Opens the store and makes what every cluster has from the start.
     pub async fn open(config: Config) -> Result<Self, OpenError> {
+        let families = Families::of(&config.service_cidrs)?;
         let options = store::Options { data: config.data.clone(), retention: config.retention };
         let open = move || Store::open(options, &registry::storages(), registry::index());
         let store = tokio::task::spawn_blocking(open)
             .await
             .map_err(|error| OpenError::Bootstrap(format!("loading the store was interrupted: {error}")))??;
-        let mut allocators = Allocators::new(config.service_cidr, config.node_port_range.clone());
-        let services = store.list("services", &Selection::ALL, None);
-        for service in services.into_iter().flat_map(|page| page.objects) {
-            allocators.observe(&service.value());
-        }
+        let allocators = Allocators::new(families, config.node_port_range.clone());
         let stop = CancellationToken::new();
         let registry = Arc::new(Registry::new(store.clone(), allocators, config.kubelet_client, stop.clone()));
-        let own = Bootstrap { service_cidr: config.service_cidr, advertise: config.advertise };
+        let own = Bootstrap { service_cidrs: config.service_cidrs, advertise: config.advertise };
         own.reconcile(&registry).await.map_err(|error| OpenError::Bootstrap(error.message))?;
         let tasks = TaskTracker::new();
         tasks.spawn(registry::expire_events(registry.clone(), config.event_ttl));
         tasks.spawn(own.keep(registry.clone(), stop.clone()));
-        tasks.spawn(trim(store, stop.clone()));
+        tasks.spawn(trim(registry.clone(), stop.clone()));
         tasks.close();
         Ok(Self { api: Arc::new(Api::new(registry)), stop, tasks })
     }
@@ -156,11 +152,14 @@ impl Drop for Server {
     }
 }
 
-async fn trim(store: Store, stop: CancellationToken) {
+async fn trim(registry: Arc<Registry>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(TRIM_EVERY) => store.trim(),
+            () = tokio::time::sleep(TRIM_EVERY) => {}
         }
+        // First: what is trimmed can no longer be followed.
+        registry.follow();
+        registry.store().trim();
     }
 }

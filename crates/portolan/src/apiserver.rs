@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Args;
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use portolan_apiserver::{Config, Server, pki::Authority};
 use tokio_util::sync::CancellationToken;
 
@@ -77,7 +77,7 @@ async fn serve(options: Options, directory: PathBuf, authority: &Authority, list
     let kubeconfig = kubeconfig.unwrap_or_else(|| directory.join("kubeconfig"));
     let config = Config {
         data: (!options.ephemeral).then_some(directory),
-        service_cidr: one_range(&options.service_cidr)?,
+        service_cidrs: options.service_cidr,
         node_port_range: options.node_port_range,
         advertise: options.advertise,
         ..Config::default()
@@ -97,12 +97,4 @@ async fn serve(options: Options, directory: PathBuf, authority: &Authority, list
     server.serve(listener, tls, stop).await.context("the API's listener failed")?;
     server.close().await;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The store allocates from one IPv4 range.
-fn one_range(ranges: &[IpNet]) -> Result<Ipv4Net> {
-    match ranges {
-        [IpNet::V4(range)] => Ok(*range),
-        _ => anyhow::bail!("--service-cidr: give one IPv4 range"),
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portolan_kinds::Resource;
 use serde_json::Value;
 
-use super::{Refused, Registry, canonical, meta, services};
+use super::{RETRIES, Refused, Registry, canonical, meta, services};
 use crate::{
     status::ApiError,
     store::{Expect, Key, Object, Step, Write},
@@ -52,50 +52,65 @@ impl Registry {
         dry_run: bool,
     ) -> Result<Arc<Object>, ApiError> {
         let name = meta::text(&object, "name").to_owned();
+        if services::is_service(resource) {
+            self.fill_families(resource, &name, &mut object, None)?;
+        }
         let errors = resource.validate_create(&object);
         if !errors.is_empty() {
             return Err(ApiError::invalid(resource, &name, &errors));
         }
-        let storage = resource.storage.as_str();
         let key = Key::new(namespace, name.as_str());
         self.check_namespace(resource, &key)?;
-        if self.store.get(storage, &key).is_some() {
-            return Err(ApiError::already_exists(resource, &name));
+        for _ in 0..RETRIES {
+            if self.store.get(resource.storage.as_str(), &key).is_some() {
+                return Err(ApiError::already_exists(resource, &name));
+            }
+            if let Some(created) = self.create_once(resource, &key, object.clone(), dry_run).await? {
+                return Ok(created);
+            }
         }
+        Err(ApiError::conflict(resource, &name, "its IPAddress was changed meanwhile; please try again"))
+    }
+
+    /// One attempt. None if somebody else took an address that this one had chosen.
+    async fn create_once(
+        &self,
+        resource: &'static Resource,
+        key: &Key,
+        mut object: Value,
+        dry_run: bool,
+    ) -> Result<Option<Arc<Object>>, ApiError> {
+        let (storage, name) = (resource.storage.as_str(), key.name.as_str());
         let reservation =
-            if services::is_service(resource) { Some(self.reserve(resource, &name, &mut object, None)?) } else { None };
+            if services::is_service(resource) { Some(self.reserve(resource, name, &mut object, None)?) } else { None };
         resource.from_view(&mut object);
         if dry_run {
-            self.give_back(reservation);
-            return Ok(Arc::new(self.store.preview(storage, key, object)));
+            self.settle(reservation);
+            return Ok(Some(Arc::new(self.store.preview(storage, key.clone(), object))));
         }
         let mut steps = vec![Step { storage, key: key.clone(), expect: Expect::Absent, write: Write::Put(object) }];
         if resource.namespaced {
             steps.push(Step {
                 storage: "namespaces",
-                key: Key::new("", namespace),
+                key: Key::new("", key.namespace.as_str()),
                 expect: Expect::Live,
                 write: Write::Check,
             });
         }
-        steps.extend(self.address_steps(reservation.as_ref(), &key));
-        match self.commit(resource, steps).await {
-            Ok(created) => {
-                self.settle(reservation);
-                Ok(created)
+        steps.extend(self.address_steps(reservation.as_ref(), key));
+        let committed = self.commit(resource, steps).await;
+        self.settle(reservation);
+        match committed {
+            Ok(created) => Ok(Some(created)),
+            Err(Refused::Error(error)) => Err(error),
+            Err(Refused::Lost { step: 0, .. }) => Err(ApiError::already_exists(resource, name)),
+            Err(Refused::Lost { step: 1, current: None }) if resource.namespaced => {
+                Err(ApiError::namespace_not_found(&key.namespace))
             }
-            Err(refused) => {
-                self.give_back(reservation);
-                Err(match refused {
-                    Refused::Error(error) => error,
-                    Refused::Lost { step: 0, .. } => ApiError::already_exists(resource, &name),
-                    Refused::Lost { step: 1, current: None } => ApiError::namespace_not_found(namespace),
-                    Refused::Lost { step: 1, .. } => ApiError::namespace_terminating(resource, &name, namespace),
-                    Refused::Lost { .. } => {
-                        ApiError::conflict(resource, &name, "its IPAddress was changed meanwhile; please try again")
-                    }
-                })
+            Err(Refused::Lost { step: 1, .. }) if resource.namespaced => {
+                Err(ApiError::namespace_terminating(resource, name, &key.namespace))
             }
+            Err(Refused::Lost { .. }) => Ok(None),
         }
     }
 

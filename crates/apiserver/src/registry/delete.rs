@@ -17,7 +17,7 @@ use crate::{
         request::ResourceRequest,
     },
     status::{self, ApiError},
-    store::{Expect, Object, Step, Write},
+    store::{Expect, Key, Object, Step, Write},
 };
 
 #[cfg(test)]
@@ -134,6 +134,19 @@ impl Registry {
         Err(ApiError::stale(resource, name))
     }
 
+    /// The step that deletes an object together with another one. None if it is not there, or marked already.
+    pub(super) fn deletion_step(&self, plural: &str, key: &Key) -> Option<Step> {
+        let resource = portolan_kinds::find("", "v1", plural)?;
+        let storage = resource.storage.as_str();
+        let current = self.store.get(storage, key)?;
+        let write = match plan(resource, current.value(), &DeleteOptions::default(), Timestamp::now()) {
+            Plan::Remove(last) => Write::Delete(last),
+            Plan::Mark(marked) => Write::Put(marked),
+            Plan::Nothing => return None,
+        };
+        Some(Step { storage, key: key.clone(), expect: Expect::Revision(current.revision), write })
+    }
+
     /// Removes the version `current`. None if someone was faster.
     async fn remove(
         &self,
@@ -146,8 +159,7 @@ impl Registry {
         if dry_run {
             return Ok(Some(Deleted::Removed { uid, last: current.clone() }));
         }
-        let service = services::is_service(resource).then(|| last.clone());
-        let mut steps = service.as_ref().map(|service| self.address_removals(service)).unwrap_or_default();
+        let mut steps = if services::is_service(resource) { self.leavings(&last) } else { Vec::new() };
         resource.from_view(&mut last);
         steps.insert(
             0,
@@ -159,12 +171,7 @@ impl Registry {
             },
         );
         match self.commit(resource, steps).await {
-            Ok(last) => {
-                if let Some(service) = service {
-                    self.release(&service);
-                }
-                Ok(Some(Deleted::Removed { uid, last }))
-            }
+            Ok(last) => Ok(Some(Deleted::Removed { uid, last })),
             Err(Refused::Lost { .. }) => Ok(None),
             Err(Refused::Error(error)) => Err(error),
         }

@@ -25,12 +25,12 @@ mod watch;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use portolan_kinds::{ContentType, DecodeError, FieldValidation, Resource, allocate::Allocators};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 pub use self::read::Continue;
+use self::services::Allocation;
 use crate::{
     http::{
         body::Body,
@@ -47,8 +47,8 @@ const RETRIES: usize = 5;
 /// The registry. One per server.
 pub struct Registry {
     store: Store,
-    /// Taken and given back around each write of a Service; never held across a wait.
-    allocators: Mutex<Allocators>,
+    /// What Services take and give back.
+    allocation: Allocation,
     /// For the logs of pods.
     kubelet: Option<Arc<rustls::ClientConfig>>,
     /// Ends watches and background work.
@@ -83,14 +83,15 @@ impl Answer {
 }
 
 impl Registry {
-    /// A registry over an open store.
+    /// A registry over an open store. `allocators` learn from it what is taken.
     pub fn new(
         store: Store,
         allocators: Allocators,
         kubelet: Option<Arc<rustls::ClientConfig>>,
         stop: CancellationToken,
     ) -> Self {
-        Self { store, allocators: Mutex::new(allocators), kubelet, stop }
+        let allocation = Allocation::new(store.clone(), allocators);
+        Self { store, allocation, kubelet, stop }
     }
 
     /// The store below.

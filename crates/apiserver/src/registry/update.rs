@@ -170,17 +170,17 @@ impl Registry {
         metadata.remove("managedFields");
         resource.default(&mut new);
         resource.prepare_update(&mut new, &old, part);
+        let allocates = services::is_service(resource) && part == Part::Main;
+        if allocates {
+            self.fill_families(resource, &key.name, &mut new, Some(&old))?;
+        }
         let errors = resource.validate_update(&new, &old, part);
         if !errors.is_empty() {
             return Err(ApiError::invalid(resource, &key.name, &errors));
         }
-        let reservation = if services::is_service(resource) && part == Part::Main {
-            Some(self.reserve(resource, &key.name, &mut new, Some(&old))?)
-        } else {
-            None
-        };
+        let reservation = if allocates { Some(self.reserve(resource, &key.name, &mut new, Some(&old))?) } else { None };
         if new == old && !is_finished(&new) {
-            self.give_back(reservation);
+            self.settle(reservation);
             return Ok(Attempt::Done(current, warnings));
         }
         let finished = is_finished(&new);
@@ -188,30 +188,21 @@ impl Registry {
         resource.from_view(&mut new);
         let storage = resource.storage.as_str();
         if dry_run {
-            self.give_back(reservation);
+            self.settle(reservation);
             return Ok(Attempt::Done(Arc::new(self.store.preview(storage, key, new)), warnings));
         }
         let mut steps = self.address_steps(reservation.as_ref(), &key);
         if let Some(service) = &released {
-            steps.extend(self.address_removals(service));
+            steps.extend(self.leavings(service));
         }
         let write = if finished { Write::Delete(new) } else { Write::Put(new) };
         steps.insert(0, Step { storage, key, expect: Expect::Revision(current.revision), write });
-        match self.commit(resource, steps).await {
-            Ok(object) => {
-                self.settle(reservation);
-                if let Some(service) = released {
-                    self.release(&service);
-                }
-                Ok(Attempt::Done(object, warnings))
-            }
-            Err(refused) => {
-                self.give_back(reservation);
-                match refused {
-                    Refused::Lost { .. } => Ok(Attempt::Again),
-                    Refused::Error(error) => Err(error),
-                }
-            }
+        let committed = self.commit(resource, steps).await;
+        self.settle(reservation);
+        match committed {
+            Ok(object) => Ok(Attempt::Done(object, warnings)),
+            Err(Refused::Lost { .. }) => Ok(Attempt::Again),
+            Err(Refused::Error(error)) => Err(error),
         }
     }
 

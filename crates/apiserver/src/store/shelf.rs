@@ -249,6 +249,16 @@ impl Cursor {
         }
     }
 
+    /// The next changes, none if there are none yet. Does not wait.
+    pub fn ready(&mut self) -> Result<Vec<Arc<Event>>, Lost> {
+        self.take()
+    }
+
+    /// The storage that it reads.
+    pub fn storage(&self) -> &'static str {
+        self.storage
+    }
+
     fn take(&mut self) -> Result<Vec<Arc<Event>>, Lost> {
         let state = self.shared.shelves[self.storage].state.read();
         if state.compacted > self.position {

@@ -120,7 +120,7 @@ fn keep_system_metadata(new: &mut Value, old: &Value) {
 
 /// Kinds whose objects count the changes of their spec.
 fn has_generation(model: Model) -> bool {
-    matches!(model, Model::Pod | Model::Deployment | Model::ReplicaSet | Model::EndpointSlice | Model::ServiceCidr)
+    matches!(model, Model::Pod | Model::Deployment | Model::ReplicaSet | Model::EndpointSlice)
 }
 
 fn spec_changed(model: Model, new: &Value, old: &Value) -> bool {

@@ -1,4 +1,5 @@
-//! Services: two spellings of the address, families, and what a change of type leaves behind.
+//! Services: two spellings of the address, and what a change of type leaves behind. Families are filled in later, where
+//! the cluster is known ([`crate::allocate::Families`]).
 //!
 //! Upstream: `pkg/registry/core/service/strategy.go` and `storage/storage.go`.
 
@@ -6,13 +7,12 @@ use serde_json::{Value, json};
 
 use crate::json::{at, int, items_mut, list, object, put, same, take, text};
 
-/// New Service: `clusterIPs` follows `clusterIP`, families get their defaults.
+/// New Service: `clusterIPs` follows `clusterIP`.
 pub(super) fn create(service: &mut Value) {
     let spec = object(service, "spec");
     if list(spec, "clusterIPs").is_empty() && !text(spec, "clusterIP").is_empty() {
         spec["clusterIPs"] = json!([text(spec, "clusterIP")]);
     }
-    default_families(spec);
 }
 
 /// Changed Service: keeps what was allocated when the user left it out, drops what the new type has no use for.
@@ -20,13 +20,9 @@ pub(super) fn update(new: &mut Value, old: &Value) {
     let (Some(before), Some(after)) = (at(old, "spec"), new.get_mut("spec")) else {
         return;
     };
-    follow_cluster_ip(after, before);
     keep_allocated(after, before);
+    follow_cluster_ip(after, before);
     drop_unused(after, before);
-    if has_cluster_ip(after) && text(after, "ipFamilyPolicy").is_empty() {
-        put(after, "ipFamilyPolicy", before.get("ipFamilyPolicy").cloned());
-    }
-    default_families(after);
     if text(new, "spec.type") != "LoadBalancer" {
         object(new, "status")["loadBalancer"] = json!({});
     }
@@ -63,35 +59,30 @@ pub(crate) fn is_headless(spec: &Value) -> bool {
 
 /// A user may change either spelling of the address; the other follows.
 fn follow_cluster_ip(after: &mut Value, before: &Value) {
-    let same_list = same(after.get("clusterIPs"), before.get("clusterIPs"));
     let same_single = text(after, "clusterIP") == text(before, "clusterIP");
-    let single = text(after, "clusterIP").to_string();
-    if single.is_empty() {
-        if same_list {
+    if same_single && list(after, "clusterIPs").is_empty() && !list(before, "clusterIPs").is_empty() {
+        put(after, "clusterIPs", before.get("clusterIPs").cloned());
+    } else if !same_single && same(after.get("clusterIPs"), before.get("clusterIPs")) {
+        let single = text(after, "clusterIP").to_string();
+        if single.is_empty() {
             take(after, "clusterIPs");
-        }
-    } else if list(after, "clusterIPs").is_empty() {
-        if same_single && !list(before, "clusterIPs").is_empty() {
-            take(after, "clusterIP");
         } else {
             after["clusterIPs"] = json!([single]);
         }
-    } else if !same_single && same_list {
-        after["clusterIPs"][0] = single.into();
     }
 }
 
 /// Clients that PUT a manifest without the allocated fields keep them.
 fn keep_allocated(after: &mut Value, before: &Value) {
     if has_cluster_ip(before) && has_cluster_ip(after) {
-        if text(after, "clusterIP").is_empty() && list(after, "clusterIPs").is_empty() {
+        if text(after, "clusterIP").is_empty() {
             put(after, "clusterIP", before.get("clusterIP").cloned());
         }
-        if list(after, "clusterIPs").is_empty() && text(after, "clusterIP") == text(before, "clusterIP") {
+        if list(after, "clusterIPs").is_empty() {
             put(after, "clusterIPs", before.get("clusterIPs").cloned());
         }
     }
-    if has_node_ports(before) && has_node_ports(after) {
+    if needs_node_ports(before) && needs_node_ports(after) {
         keep_node_ports(after, before);
     }
     if has_health_port(before) && has_health_port(after) && int(after, "healthCheckNodePort").is_none() {
@@ -118,9 +109,13 @@ fn keep_node_ports(after: &mut Value, before: &Value) {
 /// Fields that the user did not touch and the new type has no use for go away; touched ones are for validation.
 fn drop_unused(after: &mut Value, before: &Value) {
     if has_cluster_ip(before) && !has_cluster_ip(after) {
-        for key in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
-            drop_if_same(after, before, key);
+        let untouched = |key: &str| same(after.get(key), before.get(key));
+        if untouched("clusterIP") && untouched("clusterIPs") {
+            take(after, "clusterIP");
+            take(after, "clusterIPs");
         }
+        drop_if_same(after, before, "ipFamilies");
+        drop_if_same(after, before, "ipFamilyPolicy");
     }
     if has_node_ports(before) && !has_node_ports(after) {
         let numbers = |spec: &Value| -> Vec<i64> {
@@ -147,34 +142,5 @@ fn drop_unused(after: &mut Value, before: &Value) {
 fn drop_if_same(after: &mut Value, before: &Value, key: &str) {
     if same(after.get(key), before.get(key)) {
         take(after, key);
-    }
-}
-
-/// One family, IPv4, unless the user says otherwise. A headless Service without selector is for others to fill, with
-/// addresses of either family.
-fn default_families(spec: &mut Value) {
-    if !has_cluster_ip(spec) {
-        return;
-    }
-    let for_others = is_headless(spec) && at(spec, "selector").is_none_or(|s| same(Some(s), None));
-    if text(spec, "ipFamilyPolicy").is_empty() {
-        let policy = match list(spec, "ipFamilies").len().max(list(spec, "clusterIPs").len()) {
-            2.. => "RequireDualStack",
-            _ if for_others => "RequireDualStack",
-            _ => "SingleStack",
-        };
-        spec["ipFamilyPolicy"] = policy.into();
-    }
-    if list(spec, "ipFamilies").is_empty() {
-        let first = list(spec, "clusterIPs")
-            .first()
-            .and_then(Value::as_str)
-            .map_or("IPv4", |ip| if ip.contains(':') { "IPv6" } else { "IPv4" });
-        spec["ipFamilies"] = json!([first]);
-    }
-    if for_others && text(spec, "ipFamilyPolicy") != "SingleStack" && list(spec, "ipFamilies").len() == 1 {
-        let first = spec["ipFamilies"][0].as_str().unwrap_or("IPv4").to_string();
-        let second = if first == "IPv6" { "IPv4" } else { "IPv6" };
-        spec["ipFamilies"] = json!([first, second]);
     }
 }

@@ -63,23 +63,27 @@ fn what_was_allocated_stays_when_left_out() {
 }
 
 #[test]
-fn new_services_get_families() {
-    let prepared = |mut service: Value| {
-        services().default(&mut service);
-        services().prepare_create(&mut service);
-        service["spec"].clone()
-    };
-    let plain = prepared(
-        json!({"spec": {"selector": {"a": "b"}, "ports": [{"port": 80}]}, "status": {"loadBalancer": {"ingress": []}}}),
-    );
-    assert_eq!((&plain["ipFamilyPolicy"], &plain["ipFamilies"]), (&json!("SingleStack"), &json!(["IPv4"])));
-    let headless = prepared(json!({"spec": {"clusterIP": "None"}}));
-    assert_eq!(headless["clusterIPs"], json!(["None"]));
-    assert_eq!(
-        (&headless["ipFamilyPolicy"], &headless["ipFamilies"]),
-        (&json!("RequireDualStack"), &json!(["IPv4", "IPv6"]))
-    );
-    assert!(prepared(json!({"spec": {"type": "ExternalName"}})).get("ipFamilies").is_none());
+fn the_two_spellings_of_an_address_follow_each_other() {
+    let mut headless = json!({"spec": {"clusterIP": "None"}});
+    services().default(&mut headless);
+    services().prepare_create(&mut headless);
+    assert_eq!(headless["spec"]["clusterIPs"], json!(["None"]));
+    for (change, single, all) in [
+        (json!({"clusterIP": "10.96.0.11"}), json!("10.96.0.11"), json!(["10.96.0.11"])),
+        (json!({"clusterIP": null}), json!("10.96.0.10"), json!(["10.96.0.10"])),
+        (json!({"clusterIPs": null}), json!("10.96.0.10"), json!(["10.96.0.10"])),
+        (json!({"clusterIPs": ["10.96.0.11"]}), json!("10.96.0.10"), json!(["10.96.0.11"])),
+    ] {
+        let new = updated(services(), &balancer(), json!({"spec": change}), Part::Main);
+        assert_eq!((&new["spec"]["clusterIP"], &new["spec"]["clusterIPs"]), (&single, &all));
+    }
+}
+
+#[test]
+fn node_ports_are_kept_only_where_they_would_be_allocated() {
+    let change = json!({"spec": {"allocateLoadBalancerNodePorts": false, "ports": [{"name": "a", "port": 80}]}});
+    let new = updated(services(), &balancer(), change, Part::Main);
+    assert!(new["spec"]["ports"][0].get("nodePort").is_none());
 }
 
 #[test]

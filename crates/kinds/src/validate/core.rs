@@ -1,10 +1,13 @@
 //! Rules of the small kinds: Node, ConfigMap, Secret, Lease, ServiceCIDR, IPAddress.
 
+use ipnet::IpNet;
 use serde_json::Value;
 
 use super::names;
 use super::report::Report;
 use crate::json::{at, entries, flag, int, list, same, text};
+
+const IMMUTABLE: &str = "field is immutable";
 
 /// All values of a ConfigMap or Secret together.
 const DATA_MAX: usize = 1024 * 1024;
@@ -104,7 +107,7 @@ fn frozen(report: &mut Report, new: &Value, old: &Value, maps: &[&str]) {
 /// A field that never changes.
 pub(super) fn immutable(report: &mut Report, new: &Value, old: &Value, path: &str) {
     if !same(at(new, path), at(old, path)) {
-        report.invalid(path, at(new, path).cloned().unwrap_or(Value::Null), "field is immutable");
+        report.invalid(path, at(new, path).cloned().unwrap_or(Value::Null), IMMUTABLE);
     }
 }
 
@@ -122,31 +125,55 @@ pub(super) fn lease(report: &mut Report, lease: &Value) {
 
 pub(super) fn service_cidr(report: &mut Report, object: &Value) {
     let cidrs = list(object, "spec.cidrs");
-    if cidrs.is_empty() {
-        report.required("spec.cidrs", "at least one CIDR required");
-    } else if cidrs.len() > 2 {
-        report.invalid("spec.cidrs", cidrs.to_vec(), "may only hold up to 2 values");
+    match cidrs.len() {
+        0 => return report.required("spec.cidrs", "at least one CIDR required"),
+        1 | 2 => {}
+        _ => return report.invalid("spec.cidrs", object["spec"].clone(), "may only hold up to 2 values"),
     }
     for (index, cidr) in cidrs.iter().enumerate() {
-        report.check(&format!("spec.cidrs[{index}]"), cidr.as_str().unwrap_or(""), names::cidr);
+        report.check(&format!("spec.cidrs[{index}]"), cidr.as_str().unwrap_or(""), names::canonical_cidr);
+    }
+    let nets: Vec<IpNet> = cidrs.iter().filter_map(|cidr| cidr.as_str()?.parse().ok()).collect();
+    if let [one, two] = nets.as_slice()
+        && one.addr().is_ipv4() == two.addr().is_ipv4()
+    {
+        let why = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64";
+        report.invalid("spec.cidrs", cidrs.to_vec(), why);
+    }
+}
+
+/// The ranges stay; a second family may be added.
+pub(super) fn service_cidr_update(report: &mut Report, new: &Value, old: &Value) {
+    let (has, had) = (list(new, "spec.cidrs"), list(old, "spec.cidrs"));
+    match (had, has) {
+        ([was], [is, _]) => {
+            if was != is {
+                report.invalid("spec.cidrs[0]", is.clone(), IMMUTABLE);
+            }
+            service_cidr(report, new);
+        }
+        _ if had.len() == has.len() => {
+            for (index, (_, is)) in had.iter().zip(has).enumerate().filter(|(_, (was, is))| was != is) {
+                report.invalid(format!("spec.cidrs[{index}]"), is.clone(), IMMUTABLE);
+            }
+        }
+        _ => report.invalid("spec.cidrs", has.to_vec(), IMMUTABLE),
     }
 }
 
 pub(super) fn ip_address(report: &mut Report, object: &Value) {
-    let name = text(object, "metadata.name");
-    if let Ok(ip) = name.parse::<std::net::IpAddr>()
-        && ip.to_string() != name
-    {
-        report.invalid("metadata.name", name, "must be a canonical format IP address");
+    let Some(parent) = at(object, "spec.parentRef") else {
+        return report.required("spec.parentRef", "");
+    };
+    if !text(parent, "group").is_empty() {
+        report.check("spec.parentRef.group", text(parent, "group"), names::subdomain);
     }
-    match at(object, "spec.parentRef") {
-        None => report.required("spec.parentRef", ""),
-        Some(parent) => {
-            for key in ["resource", "name"] {
-                if text(parent, key).is_empty() {
-                    report.required(format!("spec.parentRef.{key}"), "");
-                }
-            }
+    for key in ["resource", "name"] {
+        let path = format!("spec.parentRef.{key}");
+        match text(parent, key) {
+            "" => report.required(path, ""),
+            value => report.check(&path, value, names::path_segment),
         }
     }
+    report.check("spec.parentRef.namespace", text(parent, "namespace"), names::path_segment);
 }

@@ -72,18 +72,11 @@ fn name(report: &mut Report, resource: &Resource, object: &Value) {
 fn rule(model: Model) -> fn(&str) -> Vec<String> {
     match model {
         Model::Service | Model::Namespace => names::label,
-        Model::IpAddress => names::ip,
-        Model::CoreEvent | Model::NewEvent => path_segment,
+        Model::IpAddress => names::canonical_ip,
+        // Upstream checks the names of Events on the object they are about.
+        Model::CoreEvent | Model::NewEvent => names::path_segment,
         _ => names::subdomain,
     }
-}
-
-/// Event names only have to fit in a path; upstream checks them on the object they are about.
-fn path_segment(name: &str) -> Vec<String> {
-    if name == "." || name == ".." {
-        return vec![format!("may not be '{name}'")];
-    }
-    name.chars().filter(|c| *c == '/' || *c == '%').map(|c| format!("may not contain '{c}'")).collect()
 }
 
 /// A map of labels.

@@ -10,8 +10,8 @@ mod meta;
 mod names;
 mod pod;
 mod probe;
-mod report;
-mod service;
+pub(crate) mod report;
+pub(crate) mod service;
 mod workload;
 
 use serde_json::Value;
@@ -24,7 +24,7 @@ use crate::resource::{Model, Part, Resource};
 pub(crate) fn create(resource: &Resource, object: &Value) -> Vec<FieldError> {
     let mut report = Report::default();
     meta::object(&mut report, resource, object);
-    kind(&mut report, resource.model, object);
+    kind(&mut report, resource.model, object, None);
     if matches!(resource.model, Model::CoreEvent | Model::NewEvent) {
         event::create(&mut report, resource.model, object);
     }
@@ -40,17 +40,17 @@ pub(crate) fn update(resource: &Resource, new: &Value, old: &Value, part: Part) 
         Part::Status => status(&mut report, resource.model, new),
         Part::Finalize => {}
         Part::Main | Part::Scale => {
-            kind(&mut report, resource.model, new);
+            kind(&mut report, resource.model, new, Some(old));
             change(&mut report, resource.model, new, old);
         }
     }
     report.into_errors()
 }
 
-/// Rules of any object of the kind.
-fn kind(report: &mut Report, model: Model, object: &Value) {
+/// Rules of any object of the kind; `old` is the stored one of an update.
+fn kind(report: &mut Report, model: Model, object: &Value, old: Option<&Value>) {
     match model {
-        Model::Service => service::validate(report, object),
+        Model::Service => service::validate(report, object, old),
         Model::Endpoints => endpoints::endpoints(report, object),
         Model::EndpointSlice => endpoints::slice(report, object),
         Model::Pod => pod::spec(report, "spec", &object["spec"]),
@@ -60,6 +60,8 @@ fn kind(report: &mut Report, model: Model, object: &Value) {
         Model::ConfigMap => core::config_map(report, object),
         Model::Secret => core::secret(report, object),
         Model::Lease => core::lease(report, object),
+        // Of a stored one only the change is judged.
+        Model::ServiceCidr if old.is_some() => {}
         Model::ServiceCidr => core::service_cidr(report, object),
         Model::IpAddress => core::ip_address(report, object),
         Model::Namespace | Model::ServiceAccount | Model::CoreEvent | Model::NewEvent | Model::Review => {}
@@ -76,7 +78,7 @@ fn change(report: &mut Report, model: Model, new: &Value, old: &Value) {
         Model::Node => core::node_update(report, new, old),
         Model::ConfigMap => core::config_map_update(report, new, old),
         Model::Secret => core::secret_update(report, new, old),
-        Model::ServiceCidr => core::immutable(report, new, old, "spec.cidrs"),
+        Model::ServiceCidr => core::service_cidr_update(report, new, old),
         Model::IpAddress => core::immutable(report, new, old, "spec.parentRef"),
         Model::CoreEvent | Model::NewEvent => event::update(report, model, new, old),
         Model::Endpoints | Model::Namespace | Model::ServiceAccount | Model::Lease | Model::Review => {}

@@ -1,6 +1,8 @@
 //! The grammars of names, labels, addresses. Each rule gives the reasons a value breaks it, none if it is fine.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
 
 const LABEL_MAX: usize = 63;
 const SUBDOMAIN_MAX: usize = 253;
@@ -143,18 +145,70 @@ pub(super) fn config_key(text: &str) -> Vec<String> {
     if fine { Vec::new() } else { vec![CONFIG_KEY.to_string()] }
 }
 
-/// An IP address, no leading zeros.
+/// An IP address, in any spelling that everybody reads alike.
 pub(super) fn ip(text: &str) -> Vec<String> {
-    if text.parse::<IpAddr>().is_ok() { Vec::new() } else { vec![IP.to_string()] }
+    match text.parse::<IpAddr>() {
+        Ok(IpAddr::V6(address)) if address.to_ipv4_mapped().is_some() => {
+            vec!["must not be an IPv4-mapped IPv6 address".to_string()]
+        }
+        Ok(_) => Vec::new(),
+        Err(_) if without_zeros(text).parse::<Ipv4Addr>().is_ok() => vec!["must not have leading 0s".to_string()],
+        Err(_) => vec![IP.to_string()],
+    }
+}
+
+/// The name of an IPAddress: an IP address in the one spelling that is everybody's.
+pub(super) fn canonical_ip(text: &str) -> Vec<String> {
+    let reasons = ip(text);
+    match text.parse::<IpAddr>() {
+        Ok(address) if reasons.is_empty() => not_canonical(text, &address.to_string()),
+        _ => reasons,
+    }
 }
 
 /// A CIDR whose host bits are zero.
 pub(super) fn cidr(text: &str) -> Vec<String> {
-    match text.parse::<ipnet::IpNet>() {
-        Ok(net) if net.trunc() == net => Vec::new(),
-        Ok(_) => vec!["must not have bits set beyond the prefix length".to_string()],
-        Err(_) => vec![CIDR.to_string()],
+    let (address, length) = text.split_once('/').unwrap_or((text, ""));
+    let plain = format!("{}/{}", without_zeros(address), without_zeros(length));
+    let why = match text.parse::<IpNet>() {
+        Ok(_) if length.len() > 1 && length.starts_with('0') => "must not have leading 0s in IP or prefix length",
+        Ok(IpNet::V6(net)) if net.addr().to_ipv4_mapped().is_some() => "must not have an IPv4-mapped IPv6 address",
+        Ok(net) if net.trunc() != net => "must not have bits set beyond the prefix length",
+        Ok(_) => return Vec::new(),
+        Err(_) if plain.parse::<IpNet>().is_ok() => "must not have leading 0s in IP or prefix length",
+        Err(_) => CIDR,
+    };
+    vec![why.to_string()]
+}
+
+/// A range of a ServiceCIDR: a CIDR in the one spelling that is everybody's.
+pub(super) fn canonical_cidr(text: &str) -> Vec<String> {
+    let reasons = cidr(text);
+    match text.parse::<IpNet>() {
+        Ok(net) if reasons.is_empty() => not_canonical(text, &net.to_string()),
+        _ => reasons,
     }
+}
+
+fn not_canonical(text: &str, canonical: &str) -> Vec<String> {
+    if text == canonical { Vec::new() } else { vec![format!("must be in canonical form ({canonical:?})")] }
+}
+
+/// The text without leading zeros in any of its dotted parts.
+fn without_zeros(text: &str) -> String {
+    let part = |part: &str| match part.trim_start_matches('0') {
+        "" if !part.is_empty() => "0".to_string(),
+        digits => digits.to_string(),
+    };
+    text.split('.').map(part).collect::<Vec<_>>().join(".")
+}
+
+/// A name that is one segment of a path.
+pub(super) fn path_segment(name: &str) -> Vec<String> {
+    if name == "." || name == ".." {
+        return vec![format!("may not be '{name}'")];
+    }
+    name.chars().filter(|c| *c == '/' || *c == '%').map(|c| format!("may not contain '{c}'")).collect()
 }
 
 /// An address traffic can be sent to from elsewhere.

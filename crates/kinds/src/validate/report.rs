@@ -7,12 +7,12 @@ use crate::json::int;
 
 /// Errors found so far.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(crate) struct Report {
     errors: Vec<FieldError>,
 }
 
 impl Report {
-    pub(super) fn into_errors(self) -> Vec<FieldError> {
+    pub(crate) fn into_errors(self) -> Vec<FieldError> {
         self.errors
     }
 
@@ -20,65 +20,65 @@ impl Report {
         self.errors.push(FieldError { field: field.into(), kind, detail });
     }
 
-    pub(super) fn required(&mut self, field: impl Into<String>, why: &str) {
+    pub(crate) fn required(&mut self, field: impl Into<String>, why: &str) {
         let detail = if why.is_empty() { "Required value".to_string() } else { format!("Required value: {why}") };
         self.add(field, FieldErrorKind::Required, detail);
     }
 
-    pub(super) fn invalid(&mut self, field: impl Into<String>, value: impl Into<Value>, why: &str) {
+    pub(crate) fn invalid(&mut self, field: impl Into<String>, value: impl Into<Value>, why: &str) {
         self.add(field, FieldErrorKind::Invalid, format!("Invalid value: {}: {why}", value.into()));
     }
 
-    pub(super) fn unsupported(&mut self, field: impl Into<String>, value: impl Into<Value>, supported: &[&str]) {
+    pub(crate) fn unsupported(&mut self, field: impl Into<String>, value: impl Into<Value>, supported: &[&str]) {
         let listed = supported.iter().map(|s| format!("{s:?}")).collect::<Vec<_>>().join(", ");
         let detail = format!("Unsupported value: {}: supported values: {listed}", value.into());
         self.add(field, FieldErrorKind::NotSupported, detail);
     }
 
-    pub(super) fn duplicate(&mut self, field: impl Into<String>, value: impl Into<Value>) {
+    pub(crate) fn duplicate(&mut self, field: impl Into<String>, value: impl Into<Value>) {
         self.add(field, FieldErrorKind::Duplicate, format!("Duplicate value: {}", value.into()));
     }
 
     /// A port of a Service that is there already, printed as Go prints its internal struct.
-    pub(super) fn duplicate_port(&mut self, field: impl Into<String>, port: i64, protocol: &str) {
+    pub(crate) fn duplicate_port(&mut self, field: impl Into<String>, port: i64, protocol: &str) {
         let value = format!(
             "{{\"Name\":\"\",\"Protocol\":\"{protocol}\",\"AppProtocol\":null,\"Port\":{port},\"TargetPort\":0,\"NodePort\":0}}"
         );
         self.add(field, FieldErrorKind::Duplicate, format!("Duplicate value: {value}"));
     }
 
-    pub(super) fn forbidden(&mut self, field: impl Into<String>, why: &str) {
+    pub(crate) fn forbidden(&mut self, field: impl Into<String>, why: &str) {
         self.add(field, FieldErrorKind::Forbidden, format!("Forbidden: {why}"));
     }
 
-    pub(super) fn too_long(&mut self, field: impl Into<String>, most: usize) {
+    pub(crate) fn too_long(&mut self, field: impl Into<String>, most: usize) {
         self.add(field, FieldErrorKind::TooLong, format!("Too long: may not be more than {most} bytes"));
     }
 
-    pub(super) fn too_many(&mut self, field: impl Into<String>, got: usize, most: usize) {
+    pub(crate) fn too_many(&mut self, field: impl Into<String>, got: usize, most: usize) {
         self.add(field, FieldErrorKind::TooMany, format!("Too many: {got}: must have at most {most} items"));
     }
 
-    pub(super) fn not_found(&mut self, field: impl Into<String>, value: &str) {
+    pub(crate) fn not_found(&mut self, field: impl Into<String>, value: &str) {
         self.add(field, FieldErrorKind::NotFound, format!("Not found: {value:?}"));
     }
 
     /// Adds an error for each reason the value breaks the rule.
-    pub(super) fn check(&mut self, field: &str, value: &str, rule: fn(&str) -> Vec<String>) {
+    pub(crate) fn check(&mut self, field: &str, value: &str, rule: fn(&str) -> Vec<String>) {
         for why in rule(value) {
             self.invalid(field, value, &why);
         }
     }
 
     /// A member of a closed set, or absent.
-    pub(super) fn one_of(&mut self, field: &str, value: &str, supported: &[&str]) {
+    pub(crate) fn one_of(&mut self, field: &str, value: &str, supported: &[&str]) {
         if !value.is_empty() && !supported.contains(&value) {
             self.unsupported(field, value, supported);
         }
     }
 
     /// A member of a closed set that must be there.
-    pub(super) fn needs_one_of(&mut self, field: &str, value: &str, supported: &[&str]) {
+    pub(crate) fn needs_one_of(&mut self, field: &str, value: &str, supported: &[&str]) {
         if value.is_empty() {
             self.required(field, "");
         } else {
@@ -87,21 +87,21 @@ impl Report {
     }
 
     /// The integer at `key` of `object`, if there, is not negative.
-    pub(super) fn not_negative(&mut self, prefix: &str, object: &Value, key: &str) {
+    pub(crate) fn not_negative(&mut self, prefix: &str, object: &Value, key: &str) {
         if let Some(number) = int(object, key).filter(|n| *n < 0) {
             self.invalid(format!("{prefix}.{key}"), number, "must be greater than or equal to 0");
         }
     }
 
     /// A port number.
-    pub(super) fn port(&mut self, field: impl Into<String>, number: i64) {
+    pub(crate) fn port(&mut self, field: impl Into<String>, number: i64) {
         if !(1..=65535).contains(&number) {
             self.invalid(field, number, "must be between 1 and 65535, inclusive");
         }
     }
 
     /// A port number or the name of a port.
-    pub(super) fn port_or_name(&mut self, field: &str, value: &Value) {
+    pub(crate) fn port_or_name(&mut self, field: &str, value: &Value) {
         match value {
             Value::String(name) => self.check(field, name, super::names::port_name),
             other => self.port(field, other.as_i64().unwrap_or(0)),

@@ -16,8 +16,8 @@ const ONLY_LOAD_BALANCER: &str = "may only be used when `type` is 'LoadBalancer'
 /// One day: longest client affinity, in seconds.
 const AFFINITY_MAX: i64 = 86_400;
 
-/// A new or changed Service.
-pub(super) fn validate(report: &mut Report, service: &Value) {
+/// A new or changed Service. `old` is the stored one of an update: what it holds stays allowed.
+pub(super) fn validate(report: &mut Report, service: &Value, old: Option<&Value>) {
     let Some(spec) = at(service, "spec") else {
         report.required("spec", "");
         return;
@@ -26,9 +26,12 @@ pub(super) fn validate(report: &mut Report, service: &Value) {
     ports(report, spec);
     meta::labels(report, "spec.selector", spec.get("selector"));
     affinity(report, spec);
-    addresses(report, spec);
-    families(report, spec);
-    external(report, spec);
+    if has_cluster_ip(spec) {
+        address_fields(report, spec, old.and_then(|old| at(old, "spec")));
+    } else {
+        no_addresses(report, spec);
+    }
+    external(report, spec, old);
     traffic(report, spec);
     load_balancer(report, spec);
 }
@@ -37,13 +40,8 @@ pub(super) fn validate(report: &mut Report, service: &Value) {
 pub(super) fn update(report: &mut Report, new: &Value, old: &Value) {
     let (after, before) = (&new["spec"], &old["spec"]);
     if has_cluster_ip(before) && has_cluster_ip(after) {
-        for key in ["clusterIPs", "ipFamilies"] {
-            let (was, is) = (list(before, key).first(), list(after, key).first());
-            if was.is_some() && was != is {
-                let value = after.get(key).cloned().unwrap_or(Value::Null);
-                report.invalid(format!("spec.{key}[0]"), value, "may not change once set");
-            }
-        }
+        address_change(report, after, before);
+        family_change(report, after, before);
     }
     let balancers = text(before, "type") == "LoadBalancer" && text(after, "type") == "LoadBalancer";
     let class = |spec: &Value| spec.get("loadBalancerClass").cloned();
@@ -167,15 +165,53 @@ fn affinity(report: &mut Report, spec: &Value) {
     }
 }
 
-fn addresses(report: &mut Report, spec: &Value) {
-    let single = text(spec, "clusterIP");
-    let all = list(spec, "clusterIPs");
-    if !has_cluster_ip(spec) {
-        if !all.is_empty() || !single.is_empty() {
-            report.forbidden("spec.clusterIPs", "may not be set for ExternalName services");
+/// An ExternalName has no address of the cluster.
+fn no_addresses(report: &mut Report, spec: &Value) {
+    for key in ["clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+        if !same(spec.get(key), None) {
+            report.forbidden(format!("spec.{key}"), "may not be set for ExternalName services");
         }
-        return;
     }
+}
+
+/// Addresses, families and policy, each by itself and together. `before` is the spec of the stored Service.
+pub(crate) fn address_fields(report: &mut Report, spec: &Value, before: Option<&Value>) {
+    let addresses = list(spec, "clusterIPs");
+    two_spellings(report, spec);
+    for (index, family) in list(spec, "ipFamilies").iter().enumerate() {
+        let path = format!("spec.ipFamilies[{index}]");
+        report.one_of(&path, family.as_str().unwrap_or(""), &["IPv4", "IPv6"]);
+        if list(spec, "ipFamilies")[..index].contains(family) {
+            report.duplicate(path, family.clone());
+        }
+    }
+    let policies = &["PreferDualStack", "RequireDualStack", "SingleStack"];
+    report.one_of("spec.ipFamilyPolicy", text(spec, "ipFamilyPolicy"), policies);
+    let known = before.map(|before| list(before, "clusterIPs")).unwrap_or_default();
+    let mut readable = true;
+    for (index, address) in addresses.iter().enumerate() {
+        if index == 0 && address == "None" {
+            if addresses.len() > 1 {
+                readable = false;
+                report.invalid("spec.clusterIPs", addresses.to_vec(), "'None' must be the first and only value");
+            }
+        } else if !known.contains(address) {
+            let text = address.as_str().unwrap_or("");
+            readable &= names::ip(text).is_empty();
+            report.check(&format!("spec.clusterIPs[{index}]"), text, names::ip);
+        }
+    }
+    if addresses.len() > 2 {
+        report.invalid("spec.clusterIPs", addresses.to_vec(), "may only hold up to 2 values");
+    }
+    if readable {
+        address_families(report, spec);
+    }
+}
+
+/// `clusterIP` and the first of `clusterIPs` are the same.
+fn two_spellings(report: &mut Report, spec: &Value) {
+    let (single, all) = (text(spec, "clusterIP"), list(spec, "clusterIPs"));
     if !single.is_empty() && all.is_empty() {
         report.required("spec.clusterIPs", "");
     } else if single.is_empty() && !all.is_empty() {
@@ -183,67 +219,92 @@ fn addresses(report: &mut Report, spec: &Value) {
     } else if all.first().and_then(Value::as_str).unwrap_or("") != single {
         report.invalid("spec.clusterIPs", all.to_vec(), "first value must match `clusterIP`");
     }
-    if all.len() > 2 {
-        report.invalid("spec.clusterIPs", all.to_vec(), "may only hold up to 2 values");
-    }
-    if all.iter().any(|ip| ip == "None") {
-        if all.len() > 1 {
-            report.invalid("spec.clusterIPs", all.to_vec(), "'None' must be the first and only value");
-        }
-        return;
-    }
+}
+
+/// At most one address of a family, in the order of `ipFamilies`.
+fn address_families(report: &mut Report, spec: &Value) {
+    let addresses = list(spec, "clusterIPs");
+    let texts: Vec<&str> = addresses.iter().filter_map(Value::as_str).collect();
     let family = |ip: &str| if ip.contains(':') { "IPv6" } else { "IPv4" };
-    for (index, ip) in all.iter().filter_map(Value::as_str).enumerate() {
-        let path = format!("spec.clusterIPs[{index}]");
-        report.check(&path, ip, names::ip);
-        let expected = list(spec, "ipFamilies").get(index).and_then(Value::as_str);
-        if let Some(expected) = expected.filter(|expected| *expected != family(ip)) {
-            report.invalid(path, ip, &format!("expected an {expected} value as indicated by `ipFamilies[{index}]`"));
-        }
+    let of = |wanted: &str| texts.iter().filter(|ip| family(ip) == wanted).count();
+    if texts.len() > 1 && (of("IPv4") == 0 || of("IPv6") == 0) {
+        report.invalid("spec.clusterIPs", addresses.to_vec(), "may specify no more than one IP for each IP family");
     }
-}
-
-fn families(report: &mut Report, spec: &Value) {
-    let families = list(spec, "ipFamilies");
-    let policy = text(spec, "ipFamilyPolicy");
-    if !has_cluster_ip(spec) {
-        if !families.is_empty() {
-            report.forbidden("spec.ipFamilies", "may not be set for ExternalName services");
-        }
-        if !policy.is_empty() {
-            report.forbidden("spec.ipFamilyPolicy", "may not be set for ExternalName services");
-        }
+    if is_headless(spec) {
         return;
     }
-    report.one_of("spec.ipFamilyPolicy", policy, &["PreferDualStack", "RequireDualStack", "SingleStack"]);
-    for (index, family) in families.iter().enumerate() {
-        let path = format!("spec.ipFamilies[{index}]");
-        report.one_of(&path, family.as_str().unwrap_or(""), &["IPv4", "IPv6"]);
-        if families[..index].contains(family) {
-            report.duplicate(path, family.clone());
-        }
-    }
-    if policy == "SingleStack" {
-        let both = "must be 'RequireDualStack' or 'PreferDualStack' when multiple";
-        if list(spec, "clusterIPs").len() == 2 {
-            report.invalid("spec.ipFamilyPolicy", policy, &format!("{both} cluster IPs are specified"));
-        }
-        if families.len() == 2 {
-            report.invalid("spec.ipFamilyPolicy", policy, &format!("{both} IP families are specified"));
+    for (index, (ip, expected)) in texts.iter().zip(list(spec, "ipFamilies")).enumerate() {
+        let expected = expected.as_str().unwrap_or("");
+        if matches!(expected, "IPv4" | "IPv6") && expected != family(ip) {
+            let why = format!("expected an {expected} value as indicated by `ipFamilies[{index}]`");
+            report.invalid(format!("spec.clusterIPs[{index}]"), *ip, &why);
         }
     }
 }
 
-fn external(report: &mut Report, spec: &Value) {
+/// A second address may come, and go again with SingleStack; the first one stays.
+fn address_change(report: &mut Report, after: &Value, before: &Value) {
+    if is_headless(before) && is_headless(after) {
+        return;
+    }
+    let (had, has) = (list(before, "clusterIPs"), list(after, "clusterIPs"));
+    // Of lists of one length every item is compared, else the first.
+    let compared = if had.len() == has.len() { had.len() } else { 1 };
+    for (index, (was, is)) in had.iter().zip(has).enumerate().take(compared) {
+        if was != is {
+            report.invalid(format!("spec.clusterIPs[{index}]"), has.to_vec(), "may not change once set");
+        }
+    }
+    if has.is_empty() && !had.is_empty() {
+        report.invalid("spec.clusterIPs[0]", Value::Null, "primary clusterIP can not be unset");
+    }
+    if had.len() > has.len() && has.len() == 1 {
+        needs_single_stack(report, after, "clusterIP");
+    }
+}
+
+/// As [`address_change`], but a headless Service may change its families.
+fn family_change(report: &mut Report, after: &Value, before: &Value) {
+    if is_headless(before) || is_headless(after) {
+        return;
+    }
+    let (had, has) = (list(before, "ipFamilies"), list(after, "ipFamilies"));
+    let compared = if had.len() == has.len() { had.len() } else { 1 };
+    for (was, is) in had.iter().zip(has).take(compared) {
+        if was != is {
+            report.invalid("spec.ipFamilies[0]", has.to_vec(), "may not change once set");
+        }
+    }
+    if had.len() > has.len() && has.len() == 1 {
+        needs_single_stack(report, after, "ipFamily");
+    }
+}
+
+fn needs_single_stack(report: &mut Report, after: &Value, what: &str) {
+    let policy = text(after, "ipFamilyPolicy");
+    if policy != "SingleStack" {
+        let why = format!("must be set to 'SingleStack' when releasing the secondary {what}");
+        report.invalid("spec.ipFamilyPolicy", policy, &why);
+    }
+}
+
+/// Addresses and ranges outside the cluster. What `old` had may stay, even if it would be refused today.
+fn external(report: &mut Report, spec: &Value, old: Option<&Value>) {
+    let known = |key: &str, value: &Value| old.is_some_and(|old| list(&old["spec"], key).contains(value));
     for (index, ip) in list(spec, "externalIPs").iter().enumerate() {
-        report.check(&format!("spec.externalIPs[{index}]"), ip.as_str().unwrap_or(""), names::endpoint_ip);
+        let (path, text) = (format!("spec.externalIPs[{index}]"), ip.as_str().unwrap_or(""));
+        if names::ip(text).is_empty() || known("externalIPs", ip) {
+            report.check(&path, text, names::endpoint_ip);
+        } else {
+            report.check(&path, text, names::ip);
+        }
     }
     // Upstream spells this path with a capital letter, by accident; clients compare paths.
     let ranges = list(spec, "loadBalancerSourceRanges");
     if !ranges.is_empty() && text(spec, "type") != "LoadBalancer" {
         report.forbidden("spec.LoadBalancerSourceRanges", ONLY_LOAD_BALANCER);
     }
-    for (index, range) in ranges.iter().enumerate() {
+    for (index, range) in ranges.iter().enumerate().filter(|(_, range)| !known("loadBalancerSourceRanges", range)) {
         let path = format!("spec.LoadBalancerSourceRanges[{index}]");
         report.check(&path, range.as_str().unwrap_or("").trim(), names::cidr);
     }

@@ -80,7 +80,7 @@ impl Parts {
 pub async fn open_server(settings: &Settings, authority: &Authority) -> Result<Server> {
     let config = portolan_apiserver::Config {
         data: (!settings.ephemeral).then(|| settings.data.clone()),
-        service_cidr: settings.service_cidr,
+        service_cidrs: vec![settings.service_cidr.into()],
         node_port_range: settings.node_ports.0..=settings.node_ports.1,
         advertise: Some((OUTSIDE, API_PORT).into()),
         kubelet_client: Some(Arc::new(authority.client_config("kube-apiserver-kubelet-client", "system:masters")?)),
