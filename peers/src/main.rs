@@ -1,3 +1,115 @@
 //! Portolan beside real Kubernetes: both get the same work, and what comes out is compared. Run by `cargo xtask peers`.
 
-fn main() {}
+mod canonical;
+mod compare;
+mod deliberate;
+mod differential;
+mod generate;
+mod mirror;
+mod oracle;
+mod process;
+mod request;
+mod side;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand};
+use side::Places;
+
+/// Portolan beside real Kubernetes.
+#[derive(Debug, Parser)]
+#[command(name = "portolan-peers")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// One sequence of changes into two clusters; what comes out has to be equal.
+    Differential {
+        #[command(flatten)]
+        places: PlaceArguments,
+        #[command(flatten)]
+        options: differential::Options,
+    },
+    /// Prints docs/differences.md.
+    Differences,
+}
+
+#[derive(Debug, Args)]
+struct PlaceArguments {
+    /// The portolan to test.
+    #[arg(long)]
+    portolan: Option<PathBuf>,
+    /// The directory with the oracle's scripts.
+    #[arg(long, env = "PORTOLAN_ORACLE")]
+    oracle: PathBuf,
+    /// Where results and logs go.
+    #[arg(long)]
+    out: PathBuf,
+    /// Where control planes keep their state while they run [default: a directory of the process in the system's for
+    /// temporary files].
+    #[arg(long)]
+    state: Option<PathBuf>,
+}
+
+impl PlaceArguments {
+    fn resolve(self) -> Result<Places> {
+        let beside = || Some(std::env::current_exe().ok()?.parent()?.join("portolan"));
+        let portolan = self.portolan.or_else(beside).context("no portolan")?;
+        let state =
+            self.state.unwrap_or_else(|| std::env::temp_dir().join(format!("oracle-peers-{}", std::process::id())));
+        for dir in [&self.out, &state] {
+            std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        }
+        Ok(Places { portolan, oracle: self.oracle, out: self.out, state })
+    }
+}
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(Cli::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("portolan-peers: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<bool> {
+    let runtime = tokio::runtime::Runtime::new().context("no runtime")?;
+    match cli.task {
+        Task::Differences => {
+            print!("{}", deliberate::document());
+            Ok(true)
+        }
+        Task::Differential { places, options } => {
+            let places = places.resolve()?;
+            let result = runtime.block_on(interruptible(differential::run(&options, &places)));
+            clean(&places);
+            result
+        }
+    }
+}
+
+/// Ends early, and cleanly, when the user asks for it.
+async fn interruptible(work: impl Future<Output = Result<bool>>) -> Result<bool> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).context("signals")?;
+    tokio::select! {
+        result = work => result,
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        _ = terminate.recv() => bail!("interrupted"),
+    }
+}
+
+/// Removes the state directory; every control plane has removed its own before.
+fn clean(places: &Places) {
+    if let Err(error) = std::fs::remove_dir_all(&places.state) {
+        tracing::warn!(dir = %places.state.display(), %error, "cannot remove the state");
+    }
+}

@@ -1,0 +1,115 @@
+//! Where Portolan means to differ from upstream, and what a comparison cannot ask to be equal. The table is data: the
+//! comparison uses it, `docs/differences.md` is rendered from it, and a test holds the two equal.
+
+use crate::compare::Difference;
+
+/// A difference that is meant.
+#[derive(Debug)]
+pub struct Deliberate {
+    /// What a user sees.
+    pub what: &'static str,
+    /// What upstream does.
+    pub upstream: &'static str,
+    /// Why ours is otherwise.
+    pub reason: &'static str,
+    matches: fn(&Difference) -> bool,
+}
+
+/// Something that is compared in a weaker form than equality.
+#[derive(Debug)]
+pub struct Loose {
+    /// What.
+    pub what: &'static str,
+    /// How it is compared instead.
+    pub how: &'static str,
+    /// Why it cannot be equal.
+    pub reason: &'static str,
+}
+
+/// The differences that are meant.
+pub const DELIBERATE: &[Deliberate] = &[];
+
+/// What is compared in a weaker form.
+pub const LOOSE: &[Loose] = &[
+    Loose {
+        what: "Names of EndpointSlices; order of slices, of endpoints in a slice, of subsets and addresses in an Endpoints object",
+        how: "not compared; generateName is",
+        reason: "upstream's names are random and its order is that of a hash map",
+    },
+    Loose {
+        what: "Division of the endpoints of one Service, address family and port list into slices",
+        how: "the union has to be equal; the number of slices may be at most twice what upstream or the endpoints need, plus one; \
+              how often the division is the same is reported",
+        reason: "it depends on how many changes one sync saw at once, and two runs of upstream differ in it as well",
+    },
+    Loose {
+        what: "The trigger-time annotations of Endpoints and slices",
+        how: "not compared; how often both or neither have one is reported",
+        reason: "same cause: the annotation belongs to the changes that one sync saw at once",
+    },
+    Loose {
+        what: "The zone in a hint of topology mode `Auto`",
+        how: "every endpoint has a hint on both sides or on neither",
+        reason: "which endpoint is lent to which zone depends on the order in which endpoints arrived, and in upstream on the \
+                 order of a hash map; the other modes are compared value by value",
+    },
+    Loose {
+        what: "When a change of a node shows in slices",
+        how: "after two seconds without a change the Services are touched on both sides, and upstream may then follow; \
+              ours has to be right without that",
+        reason: "upstream does not look at a Service again when the zone of a node changes or when a missing node appears, but at \
+                 its next change or retry",
+    },
+    Loose {
+        what: "uid, resourceVersion, generation, creationTimestamp, managedFields",
+        how: "a uid is compared as the object that it belongs to; the rest is not compared",
+        reason: "every API server gives its own",
+    },
+];
+
+/// The entry that explains a difference.
+pub fn explain(difference: &Difference) -> Option<&'static Deliberate> {
+    DELIBERATE.iter().find(|deliberate| (deliberate.matches)(difference))
+}
+
+/// `docs/differences.md`.
+pub fn document() -> String {
+    let mut text = String::from(
+        "# Differences from upstream\n\n\
+         The endpoints, EndpointSlice, mirroring and ServiceCIDR controllers are compared with those of kube-controller-manager\n\
+         1.36 by `cargo xtask peers controllers`: one seeded sequence of changes goes into two API servers, and at every quiet\n\
+         point what came out has to be equal. This page lists the exceptions. It is rendered from `peers/src/deliberate.rs`\n\
+         (`portolan-peers differences`), and a test holds both equal.\n\n\
+         ## Meant\n\n",
+    );
+    if DELIBERATE.is_empty() {
+        text.push_str("None.\n");
+    } else {
+        text.push_str("| what | upstream | why |\n|---|---|---|\n");
+        for entry in DELIBERATE {
+            text.push_str(&format!("| {} | {} | {} |\n", entry.what, entry.upstream, entry.reason));
+        }
+    }
+    text.push_str("\n## Compared in a weaker form\n\n| what | how it is compared | why |\n|---|---|---|\n");
+    for entry in LOOSE {
+        text.push_str(&format!("| {} | {} | {} |\n", entry.what, entry.how, entry.reason));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_says_what_the_table_says() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/differences.md");
+        let written = std::fs::read_to_string(path).expect("docs/differences.md");
+        assert_eq!(written, document(), "run `cargo run -p portolan-peers -- differences > docs/differences.md`");
+    }
+
+    #[test]
+    fn the_list_is_short() {
+        assert!(DELIBERATE.len() <= 10);
+    }
+}
