@@ -1,6 +1,11 @@
 //! The way to the API of any cluster.
 
+mod metrics;
+mod transport;
+
 use std::path::{Path, PathBuf};
+
+pub use metrics::register;
 
 use kube::{
     Client, Config,
@@ -36,9 +41,8 @@ pub enum ConnectError {
 /// A client for the cluster of `kubeconfig`, else of KUBECONFIG, else of the pod that this program runs in. `agent` is
 /// what the API's log calls it.
 pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>, agent: &str) -> Result<Client, ConnectError> {
-    let _ = agent;
     let config = configure(kubeconfig, context).await?;
-    Client::try_from(config).map_err(ConnectError::Client)
+    transport::client(config, agent).map_err(ConnectError::Client)
 }
 
 async fn configure(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Config, ConnectError> {

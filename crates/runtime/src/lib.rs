@@ -9,12 +9,14 @@
 pub mod client;
 mod error;
 mod feed;
+pub mod leader;
 mod observed;
 mod queue;
 mod reconcile;
+pub mod workqueue;
 
 pub use error::{describe, has_finalizers, is_code, is_conflict, is_namespace_terminating};
 pub use feed::{Change, Inputs, Watched};
 pub use observed::Observed;
-pub use queue::{Backoff, Queue};
+pub use queue::{Backoff, Bucket, Queue};
 pub use reconcile::{Failure, Metrics, Options, Reconciler, run};

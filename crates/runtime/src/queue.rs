@@ -3,12 +3,14 @@
 //! Upstream: client-go `util/workqueue` (`queue.go`, `delaying_queue.go`, `default_rate_limiters.go`).
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque, hash_map::Entry},
     hash::Hash,
     time::Duration,
 };
 
 use tokio::time::Instant;
+
+use crate::workqueue::Gauges;
 
 /// Exponential back-off per key: `base`, doubled with every failure in a row, never above `max`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,13 +34,54 @@ impl Backoff {
     }
 }
 
+/// At most so many retries of a part in a second, over all its keys: when everything fails at once, the API should not
+/// hear of it at once. Upstream: `BucketRateLimiter`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bucket {
+    /// In the long run.
+    pub per_second: f64,
+    /// At once.
+    pub burst: f64,
+}
+
+impl Bucket {
+    /// That of client-go's default limiter.
+    pub const DEFAULT: Self = Self { per_second: 10.0, burst: 100.0 };
+}
+
+/// A bucket with what is in it; below zero are the turns that have been promised.
+#[derive(Debug)]
+struct Turns {
+    bucket: Bucket,
+    left: f64,
+    at: Instant,
+}
+
+impl Turns {
+    fn new(bucket: Bucket) -> Self {
+        Self { bucket, left: bucket.burst, at: Instant::now() }
+    }
+
+    /// Takes a turn and says how long to wait for it.
+    fn take(&mut self) -> Duration {
+        let now = Instant::now();
+        let filled = self.left + now.duration_since(self.at).as_secs_f64() * self.bucket.per_second;
+        (self.left, self.at) = (filled.min(self.bucket.burst) - 1.0, now);
+        if self.left >= 0.0 { Duration::ZERO } else { Duration::from_secs_f64(-self.left / self.bucket.per_second) }
+    }
+}
+
 /// The queue of one part. Owned by the part's loop; it is not shared.
 #[derive(Debug)]
 pub struct Queue<K> {
     backoff: Backoff,
+    turns: Option<Turns>,
+    gauges: Gauges,
     ready: VecDeque<K>,
-    waiting: HashSet<K>,
-    working: HashSet<K>,
+    /// When each key that is ready became so.
+    waiting: HashMap<K, Instant>,
+    /// The number of the work on each key.
+    working: HashMap<K, u64>,
     again: HashSet<K>,
     delayed: BTreeSet<(Instant, u64)>,
     delayed_keys: HashMap<u64, K>,
@@ -47,13 +90,15 @@ pub struct Queue<K> {
 }
 
 impl<K: Clone + Eq + Hash> Queue<K> {
-    /// An empty queue.
-    pub fn new(backoff: Backoff) -> Self {
+    /// An empty queue, called `name` in the metrics.
+    pub fn new(name: &'static str, backoff: Backoff, bucket: Option<Bucket>) -> Self {
         Self {
             backoff,
+            turns: bucket.map(Turns::new),
+            gauges: Gauges::new(name),
             ready: VecDeque::new(),
-            waiting: HashSet::new(),
-            working: HashSet::new(),
+            waiting: HashMap::new(),
+            working: HashMap::new(),
             again: HashSet::new(),
             delayed: BTreeSet::new(),
             delayed_keys: HashMap::new(),
@@ -62,12 +107,19 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         }
     }
 
+    /// The part has its first complete sets.
+    pub(crate) fn synced(&self) {
+        self.gauges.synced();
+    }
+
     /// Asks for work on `key`, unless it already waits. If it is being worked on, it comes back when that is done.
     pub fn add(&mut self, key: K) {
-        if self.working.contains(&key) {
+        if self.working.contains_key(&key) {
             self.again.insert(key);
-        } else if self.waiting.insert(key.clone()) {
-            self.ready.push_back(key);
+        } else if let Entry::Vacant(entry) = self.waiting.entry(key) {
+            self.ready.push_back(entry.key().clone());
+            entry.insert(Instant::now());
+            self.gauges.added();
         }
     }
 
@@ -76,21 +128,24 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         if delay.is_zero() {
             return self.add(key);
         }
-        self.sequence += 1;
-        self.delayed.insert((Instant::now() + delay, self.sequence));
-        self.delayed_keys.insert(self.sequence, key);
+        let number = self.number();
+        self.delayed.insert((Instant::now() + delay, number));
+        self.delayed_keys.insert(number, key);
     }
 
     /// Asks for work on `key` after its back-off. Returns the delay, or `None` if the key was dropped.
     pub fn retry(&mut self, key: K) -> Option<Duration> {
         let failures = self.failures.entry(key.clone()).or_default();
         *failures = failures.saturating_add(1);
-        let delay = self.backoff.delay(*failures);
-        match delay {
-            Some(delay) => self.add_after(key, delay),
-            None => drop(self.failures.remove(&key)),
-        }
-        delay
+        let Some(delay) = self.backoff.delay(*failures) else {
+            self.failures.remove(&key);
+            return None;
+        };
+        let turn = self.turns.as_mut().map_or(Duration::ZERO, Turns::take);
+        let delay = delay.max(turn);
+        self.gauges.retried();
+        self.add_after(key, delay);
+        Some(delay)
     }
 
     /// The key succeeded: its next failure counts as the first.
@@ -100,7 +155,9 @@ impl<K: Clone + Eq + Hash> Queue<K> {
 
     /// The worker on `key` is finished.
     pub fn done(&mut self, key: &K) {
-        self.working.remove(key);
+        if let Some(number) = self.working.remove(key) {
+            self.gauges.done(number);
+        }
         if let Some(key) = self.again.take(key) {
             self.add(key);
         }
@@ -119,8 +176,10 @@ impl<K: Clone + Eq + Hash> Queue<K> {
             }
         }
         let key = self.ready.pop_front()?;
-        self.waiting.remove(&key);
-        self.working.insert(key.clone());
+        let since = self.waiting.remove(&key).unwrap_or(now);
+        let number = self.number();
+        self.gauges.begun(number, now.duration_since(since));
+        self.working.insert(key.clone(), number);
         Some(key)
     }
 
@@ -137,6 +196,17 @@ impl<K: Clone + Eq + Hash> Queue<K> {
     /// Nothing waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    fn number(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
+    }
+}
+
+impl<K> Drop for Queue<K> {
+    fn drop(&mut self) {
+        self.gauges.abandoned(self.ready.len());
     }
 }
 
@@ -155,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_key_waits_once_and_comes_back_if_added_while_worked_on() {
-        let mut queue = Queue::new(BACKOFF);
+        let mut queue = Queue::new("test", BACKOFF, None);
         queue.add("a");
         queue.add("a");
         assert_eq!(queue.pop(), Some("a"));
@@ -168,7 +238,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_failed_key_waits_its_back_off() {
-        let mut queue = Queue::new(BACKOFF);
+        let mut queue = Queue::new("test", BACKOFF, None);
         queue.add("a");
         queue.pop();
         assert_eq!(queue.retry("a"), Some(Duration::from_secs(5)));
@@ -179,5 +249,17 @@ mod tests {
         assert_eq!(queue.retry("a"), Some(Duration::from_secs(10)));
         queue.forget(&"a");
         assert_eq!(queue.retry("a"), Some(Duration::from_secs(5)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_everything_fails_at_once_the_retries_are_spread() {
+        let quick = Backoff { base: Duration::from_millis(5), max: Duration::from_secs(1000), attempts: None };
+        let mut queue = Queue::new("test", quick, Some(Bucket::DEFAULT));
+        let delays: Vec<_> = (0..150).filter_map(|key| queue.retry(key)).collect();
+        assert!(delays[..100].iter().all(|delay| *delay == Duration::from_millis(5)), "the burst");
+        assert_eq!(delays[100].as_millis(), 100);
+        assert_eq!(delays[149].as_millis(), 5000);
+        tokio::time::advance(Duration::from_secs(6)).await;
+        assert_eq!(queue.retry(0), Some(Duration::from_millis(10)), "its own back-off counts when there are turns");
     }
 }

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use crate::{Backoff, Inputs, Queue, describe, is_conflict};
+use crate::{Backoff, Bucket, Inputs, Queue, describe, is_conflict};
 
 /// A part that keeps something in step with the API.
 ///
@@ -32,6 +32,10 @@ pub trait Reconciler: Send + 'static {
     type Plan: Send + 'static;
     /// What an apply wrote.
     type Outcome: Send + 'static;
+
+    /// How often the part may retry, over all keys. Most of upstream's controllers have this limit; those whose calls
+    /// go elsewhere than to the API have none.
+    const RETRIES: Option<Bucket> = Some(Bucket::DEFAULT);
 
     /// Takes one change into the index and pushes the keys that it touches. No I/O.
     fn index(&mut self, input: Self::Input, dirty: &mut Vec<Self::Key>);
@@ -157,10 +161,13 @@ pub async fn run<R: Reconciler>(
 ) {
     let mut unsynced: HashSet<usize> = (0..inputs.watches()).collect();
     let mut inputs = std::pin::pin!(inputs.into_stream());
-    let mut queue = Queue::new(options.backoff);
+    let mut queue = Queue::new(options.name, options.backoff, R::RETRIES);
     let mut tasks = JoinSet::new();
     let mut keys = HashMap::new();
     let mut dirty = Vec::new();
+    if unsynced.is_empty() {
+        queue.synced();
+    }
     loop {
         while unsynced.is_empty() && tasks.len() < options.workers {
             let Some(key) = queue.pop() else { break };
@@ -188,8 +195,8 @@ pub async fn run<R: Reconciler>(
                     debug!(part = options.name, "all inputs ended");
                     return;
                 };
-                if reset {
-                    unsynced.remove(&source);
+                if reset && unsynced.remove(&source) && unsynced.is_empty() {
+                    queue.synced();
                 }
                 part.index(input, &mut dirty);
                 dirty.drain(..).for_each(|key| queue.add(key));

@@ -223,7 +223,7 @@ async fn conflicts_are_retried_without_a_warning_and_keys_are_named_plainly() {
         backoff: Backoff { base: Duration::from_secs(1), max: Duration::from_secs(1), attempts: Some(4) },
         timeout: Duration::from_secs(1),
     };
-    let mut queue = Queue::new(options.backoff);
+    let mut queue = Queue::new("test", options.backoff, None);
     let key = portolan_objects::ObjectKey::new("shop", "web");
     let _guard = tracing::subscriber::set_default(log.clone());
     for failure in [
