@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{
     api::core::v1::{Event, EventSource, ObjectReference},
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
@@ -19,11 +19,11 @@ const REMEMBERED: usize = 4096;
 /// From this many different messages on, reports are summed up.
 const SIMILAR_LIMIT: usize = 10;
 /// Similar reports further apart than this have nothing to do with each other.
-const SIMILAR_SECONDS: f64 = 600.0;
+const SIMILAR: SignedDuration = SignedDuration::from_secs(600);
 /// Writes that an object may cause in a row.
-const BURST: f64 = 25.0;
+const BURST: i32 = 25;
 /// After that, one write in this time.
-const REFILL_SECONDS: f64 = 300.0;
+const REFILL: SignedDuration = SignedDuration::from_secs(300);
 
 /// What a part reports.
 #[derive(Debug, Clone)]
@@ -89,7 +89,8 @@ struct Seen {
 
 #[derive(Debug)]
 struct Bucket {
-    tokens: f64,
+    /// What the object may still cause, as the time that it takes to gain it.
+    credit: SignedDuration,
     at: Timestamp,
 }
 
@@ -128,7 +129,7 @@ impl Correlator {
     /// Whether the report has become one of too many that differ only in their message.
     fn is_similar(&mut self, kind: &Kind, report: &Report) -> bool {
         let (similar, _) = self.similar.entry(kind, Similar::default);
-        if similar.last.is_some_and(|last| seconds(last, report.at) > SIMILAR_SECONDS) {
+        if similar.last.is_some_and(|last| report.at.duration_since(last) > SIMILAR) {
             similar.messages.clear();
         }
         similar.last = Some(report.at);
@@ -136,19 +137,20 @@ impl Correlator {
         if similar.messages.len() < SIMILAR_LIMIT {
             return false;
         }
-        // Stays at the limit: the memory per object is bounded.
+        // Stays at the limit: the memory per object is bounded. Upstream drops any one of them, chosen by chance, so
+        // that with it a message may change between the summary and itself.
         similar.messages.remove(&report.message);
         true
     }
 
     fn take_token(&mut self, object: Object, at: Timestamp) -> bool {
-        let (bucket, _) = self.buckets.entry(&object, || Bucket { tokens: BURST, at });
-        let gained = seconds(bucket.at, at).max(0.0) / REFILL_SECONDS;
-        bucket.tokens = (bucket.tokens + gained).min(BURST);
+        let (bucket, _) = self.buckets.entry(&object, || Bucket { credit: REFILL * BURST, at });
+        let gained = at.duration_since(bucket.at).max(SignedDuration::ZERO);
+        bucket.credit = bucket.credit.saturating_add(gained).min(REFILL * BURST);
         bucket.at = bucket.at.max(at);
-        let allowed = bucket.tokens >= 1.0;
+        let allowed = bucket.credit >= REFILL;
         if allowed {
-            bucket.tokens -= 1.0;
+            bucket.credit -= REFILL;
         }
         allowed
     }
@@ -188,10 +190,6 @@ fn subject(regarding: &ObjectReference) -> Subject {
         regarding.uid.clone(),
         regarding.api_version.clone(),
     ]
-}
-
-fn seconds(from: Timestamp, to: Timestamp) -> f64 {
-    to.duration_since(from).as_secs_f64()
 }
 
 #[cfg(test)]

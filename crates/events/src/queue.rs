@@ -29,7 +29,7 @@ pub(crate) struct Queue<R> {
     metrics: Arc<Metrics>,
 }
 
-/// Derived only for reports that can be cloned otherwise, and the queue holds none itself.
+/// By hand: a derived one would ask that reports can be cloned, and nothing here clones one.
 impl<R> Clone for Queue<R> {
     fn clone(&self) -> Self {
         Self { orders: self.orders.clone(), closing: Arc::clone(&self.closing), metrics: Arc::clone(&self.metrics) }

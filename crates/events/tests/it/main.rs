@@ -1,6 +1,7 @@
 //! The recorder against the real API server, in one process and without a socket.
 #![allow(clippy::unwrap_used)]
 
+mod kubectl;
 mod series;
 
 use std::time::Duration;
@@ -120,4 +121,24 @@ async fn a_refused_event_does_not_stop_the_others() {
     recorder.event(&nowhere, Reason::EnsuringLoadBalancer, "text");
     recorder.event(&service(), Reason::EnsuredLoadBalancer, "text");
     assert_eq!(lines(&stored(&client, &recorder).await), ["EnsuredLoadBalancer x1"]);
+}
+
+#[tokio::test]
+async fn a_thousand_events_are_written_in_order_and_none_is_lost() {
+    let (_server, client) = server().await;
+    let recorder = recorder(&client, Vocabulary::Full);
+    let began = std::time::Instant::now();
+    for n in 0..1000 {
+        let regarding = ObjectReference { name: Some(format!("web-{}", n % 100)), ..service() };
+        recorder.event(&regarding, Reason::EnsuringLoadBalancer, format!("text {}", n / 100 % 5));
+    }
+    let events = stored(&client, &recorder).await;
+    println!("1,000 reports, 500 Events: {:?}", began.elapsed());
+    assert_eq!(events.len(), 500);
+    assert!(events.iter().all(|event| event.count == Some(2)));
+    let mut in_order = events.clone();
+    in_order.sort_by_key(|event| event.metadata.name.clone().unwrap().rsplit('.').next().map(str::to_owned));
+    let order: Vec<_> = in_order.iter().map(|event| event.involved_object.name.clone().unwrap()).collect();
+    let expected: Vec<_> = (0..500).map(|n| format!("web-{}", n % 100)).collect();
+    assert_eq!(order, expected);
 }
