@@ -10,6 +10,7 @@ pub mod client;
 mod error;
 mod feed;
 pub mod leader;
+mod lenient;
 mod observed;
 mod queue;
 mod reconcile;

@@ -19,6 +19,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use tracing::{debug, warn};
 
 use super::{Change, pause::Pause};
+use crate::lenient;
 
 /// A streamed list that says nothing for this long is asked for as an ordinary one.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -240,6 +241,10 @@ impl<T: DeserializeOwned> Reflect<T> {
         let mut later = Vec::new();
         loop {
             let line = tokio::time::timeout(SILENCE, lines.next::<T>()).await.map_err(|_| ReflectError::NoStream)?;
+            if let Err(ReflectError::Decode(error)) = &line {
+                self.unreadable(error);
+                continue;
+            }
             match line? {
                 Some(Line::Added(object)) => objects.push(self.trimmed(object)),
                 Some(Line::Modified(object)) => later.push(Change::Apply(self.trimmed(object))),
@@ -268,7 +273,7 @@ impl<T: DeserializeOwned> Reflect<T> {
         let mut body = self.client.request_stream(request).await.map_err(ReflectError::Request)?;
         let mut text = Vec::new();
         body.read_to_end(&mut text).await.map_err(ReflectError::Read)?;
-        let list: List<T> = serde_json::from_slice(&text).map_err(ReflectError::Decode)?;
+        let list = self.read_list(&text)?;
         if list.metadata.resource_version.is_empty() {
             return Err(ReflectError::NoVersion);
         }
@@ -276,6 +281,21 @@ impl<T: DeserializeOwned> Reflect<T> {
         self.state = State::Listed;
         self.pause.worked();
         Ok(Change::Reset(list.items.into_iter().map(|object| self.trimmed(object)).collect()))
+    }
+
+    /// The objects of a whole list. One that cannot be read is left out: the others need not suffer for it.
+    fn read_list(&self, text: &[u8]) -> Result<List<T>, ReflectError> {
+        if let Ok(list) = serde_json::from_slice(text) {
+            return Ok(list);
+        }
+        let list: List<serde_json::Value> = serde_json::from_slice(text).map_err(ReflectError::Decode)?;
+        let (items, errors) = lenient::read_each(list.items);
+        errors.iter().for_each(|error| self.unreadable(error));
+        Ok(List { metadata: list.metadata, items })
+    }
+
+    fn unreadable(&self, error: &serde_json::Error) {
+        tracing::error!(kind = self.kind, %error, "an object cannot be read and is ignored");
     }
 
     async fn watch(&mut self) -> Result<(), ReflectError> {
@@ -307,7 +327,7 @@ impl<T: DeserializeOwned> Reflect<T> {
         let line = match tokio::time::timeout(lines.patience, lines.next::<T>()).await {
             Ok(Err(ReflectError::Decode(error))) => {
                 // The stream itself is whole: what follows can be read, and only this object is not seen.
-                tracing::error!(kind = self.kind, %error, "an object cannot be read and is ignored");
+                self.unreadable(&error);
                 return Ok(None);
             }
             Ok(line) => line?,
@@ -375,7 +395,7 @@ impl Lines {
                 // Half a line: the connection ended within it.
                 Ok(_) if self.line.last() != Some(&b'\n') => return Ok(None),
                 Ok(1) => {}
-                Ok(_) => return serde_json::from_slice(&self.line).map(Some).map_err(ReflectError::Decode),
+                Ok(_) => return lenient::read(&self.line).map(Some).map_err(ReflectError::Decode),
                 Err(error) => return Err(ReflectError::Read(error)),
             }
         }
