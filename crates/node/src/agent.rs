@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
 };
@@ -13,18 +13,19 @@ use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Pod, Secret};
 use kube::{Api, Client};
 use portolan_alloc::PodAddresses;
 use portolan_catalogue::Reason;
-use portolan_events::Recorder;
-use portolan_objects::ObjectKey;
+use portolan_events::{Recorder, Vocabulary};
+use portolan_objects::{ObjectKey, pod as reading};
 use portolan_runtime::describe;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Config, Program,
     environment::{self, References, Sources},
+    hostports::{self, HostPorts, Rules},
     logs::Hub,
     process::Launcher,
-    resolv::ResolvConf,
+    resolv,
     services::Services,
     status::State,
     worker::Reports,
@@ -40,10 +41,12 @@ pub struct Agent {
     pub launcher: Launcher,
     /// The addresses of the pods.
     pub addresses: Addresses,
+    /// The ports of the node that pods have.
+    pub host_ports: Arc<HostPorts>,
+    /// What leads them to the pods.
+    pub rules: Arc<Rules>,
     /// The logs of running containers.
     pub logs: Hub,
-    /// The node's own resolv.conf.
-    pub resolv_conf: ResolvConf,
     /// The tasks of all pods.
     pub tasks: TaskTracker,
     /// Cancelled when all pods have to end.
@@ -52,6 +55,8 @@ pub struct Agent {
     pub sandboxes: Semaphore,
     /// The Services that containers are told of.
     pub services: Services,
+    /// Told when the API shows the node as not ready although it is.
+    pub doubted: Notify,
     recorder: Recorder,
     /// What is known about the pods here, for those who ask by name.
     reports: Mutex<HashMap<ObjectKey, Weak<Reports>>>,
@@ -60,10 +65,12 @@ pub struct Agent {
 impl Agent {
     /// An agent with no pods.
     pub fn new(client: Client, recorder: Recorder, config: Config, launcher: Launcher) -> Self {
-        let resolv_conf = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        // Kubernetes does not notice processes, see `hostports`.
+        let binds = recorder.vocabulary() == Vocabulary::Full;
         Self {
             addresses: Addresses::new(config.pod_cidr),
-            resolv_conf: ResolvConf::parse(&resolv_conf),
+            host_ports: Arc::new(HostPorts::new(config.namespace.clone(), binds)),
+            rules: Arc::new(Rules::new(config.namespace.clone())),
             config,
             client,
             launcher,
@@ -72,6 +79,7 @@ impl Agent {
             halt: CancellationToken::new(),
             sandboxes: Semaphore::new(2),
             services: Services::default(),
+            doubted: Notify::new(),
             recorder,
             reports: Mutex::default(),
         }
@@ -80,6 +88,52 @@ impl Agent {
     /// Reports an event on an object.
     pub fn event(&self, regarding: &ObjectReference, reason: Reason, message: impl Into<String>) {
         self.recorder.event(regarding, reason, message);
+    }
+
+    /// Whose words the events use.
+    pub fn vocabulary(&self) -> Vocabulary {
+        self.recorder.vocabulary()
+    }
+
+    /// The node as events name it. `kubectl describe node` looks for its uid and for its name in place of one; kubelets of
+    /// today leave both out, and so their events are missing there.
+    pub fn node_reference(&self) -> ObjectReference {
+        let name = self.config.name.clone();
+        let uid = (self.vocabulary() == Vocabulary::Full).then(|| name.clone());
+        ObjectReference {
+            api_version: Some("v1".into()),
+            kind: Some("Node".into()),
+            name: Some(name),
+            uid,
+            ..ObjectReference::default()
+        }
+    }
+
+    /// Says once, at the start, what pods will not get of the node's own resolv.conf.
+    pub fn check_resolv_conf(&self) {
+        let path = &self.config.resolv_conf;
+        if let Some(text) = resolv::check(path, &self.config.domain) {
+            self.event(&self.node_reference(), Reason::CheckLimitsForResolvConf, text);
+        }
+    }
+
+    /// What a pod had in an earlier life of the agent stays its own, if it is still free: address and host ports.
+    pub fn keep(&self, pod: &Pod) {
+        let (Some(uid), Some(spec)) = (&pod.metadata.uid, &pod.spec) else { return };
+        let addresses = reading::ips(pod);
+        let Some(first) = addresses.first() else { return };
+        self.host_ports.keep(uid, &ObjectKey::of(pod), &hostports::of_spec(spec));
+        if let (false, IpAddr::V4(address)) = (spec.host_network == Some(true), first) {
+            self.addresses.keep(uid, *address);
+        }
+    }
+
+    /// The pod is gone and never had a worker: what was kept for it is free.
+    pub fn forget(&self, pod: &Pod) {
+        if let Some(uid) = &pod.metadata.uid {
+            self.host_ports.release(uid);
+            self.addresses.release(uid);
+        }
     }
 
     /// Remembers where the state of a pod is told.
@@ -154,6 +208,7 @@ fn find_image<'a>(images: &'a BTreeMap<String, Program>, name: &str) -> Option<&
 pub struct Addresses {
     book: Mutex<Book>,
     range: Ipv4Net,
+    freed: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -165,12 +220,17 @@ struct Book {
 impl Addresses {
     fn new(range: Ipv4Net) -> Self {
         let book = Book { pool: PodAddresses::new(range), held: HashMap::new() };
-        Self { book: Mutex::new(book), range }
+        Self { book: Mutex::new(book), range, freed: watch::Sender::new(()) }
     }
 
     /// The range they are from.
     pub fn range(&self) -> Ipv4Net {
         self.range
+    }
+
+    /// Tells when any address comes back. Subscribe before taking.
+    pub fn freed(&self) -> watch::Receiver<()> {
+        self.freed.subscribe()
     }
 
     /// Keeps an address that the pod had in an earlier life of the agent, if it is still free.
@@ -197,6 +257,7 @@ impl Addresses {
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(address) = book.held.remove(uid) {
             book.pool.release(address);
+            self.freed.send_replace(());
         }
     }
 }

@@ -14,6 +14,7 @@ mod api;
 mod container;
 pub mod echo;
 mod environment;
+mod hostports;
 mod logs;
 mod probe;
 mod process;
@@ -61,10 +62,12 @@ pub struct Config {
     pub pod_cidr: Ipv4Net,
     /// The node's network.
     pub namespace: Namespace,
-    /// Address of the cluster's DNS Service.
-    pub dns: IpAddr,
+    /// Addresses of the cluster's DNS Service; with none, pods that ask for it get what the node has.
+    pub dns: Vec<IpAddr>,
     /// The cluster's domain, such as `cluster.local`.
     pub domain: String,
+    /// The node's own resolv.conf, read anew for every pod; with an empty path pods that ask for it get no names at all.
+    pub resolv_conf: PathBuf,
     /// What the names of images stand for.
     pub images: BTreeMap<String, Program>,
     /// Directory of logs and generated files.
@@ -134,6 +137,7 @@ pub async fn run(
         }
     };
     let agent = Arc::new(Agent::new(client, recorder, config, launcher));
+    agent.check_resolv_conf();
 
     let serving = stop.child_token();
     let api = async {

@@ -71,8 +71,10 @@ pub enum Plan {
 pub enum Outcome {
     /// There is a worker now.
     Started(Worker),
-    /// The object as written.
-    Written(Box<Pod>),
+    /// The object as the API has it now, and the status that was meant.
+    Written(Box<Pod>, Box<PodStatus>),
+    /// There was nothing to write this status into.
+    Unwritten(Box<PodStatus>),
     /// The object is gone, or only finalizers keep it.
     Deleted(Box<Pod>),
     /// These routes were set and removed.
@@ -95,10 +97,23 @@ struct Taken {
     directory: PathBuf,
     /// The shortest grace period told so far, in seconds.
     told: Option<u64>,
-    /// The status that was last written: what the API made of it is not argued with.
-    written: Option<PodStatus>,
+    /// The status that was last written.
+    written: Option<Written>,
     /// The object was asked to be deleted.
     deleted: bool,
+}
+
+/// A status that was written, and what the API made of it: that is not argued with, but another writer is.
+struct Written {
+    meant: PodStatus,
+    made: Option<PodStatus>,
+}
+
+impl Written {
+    /// Writing this over `observed` would change nothing.
+    fn covers(&self, status: &PodStatus, observed: Option<&PodStatus>) -> bool {
+        self.meant == *status && (self.made.is_none() || self.made.as_ref() == observed)
+    }
 }
 
 /// The index.
@@ -133,22 +148,16 @@ impl Pods {
         }
     }
 
-    /// The addresses that pods had before this agent was started stay theirs, before any is given to a new pod.
-    fn keep_addresses(&self, pods: &[Pod]) {
-        for pod in pods.iter().filter(|pod| !reading::is_terminal(pod)) {
-            let on_host = pod.spec.as_ref().is_some_and(|spec| spec.host_network == Some(true));
-            if let (false, Some(IpAddr::V4(address)), Some(uid)) =
-                (on_host, reading::ips(pod).first(), &pod.metadata.uid)
-            {
-                self.agent.addresses.keep(uid, *address);
-            }
-        }
+    /// What pods had before this agent was started stays theirs, before anything is given to a new pod.
+    fn keep(&self, pods: &[Pod]) {
+        let waiting = |pod: &&Pod| !reading::is_terminal(pod) && !self.workers.contains_key(&ObjectKey::of(*pod));
+        pods.iter().filter(waiting).for_each(|pod| self.agent.keep(pod));
     }
 
     fn index_pods(&mut self, change: Change<Pod>, dirty: &mut Vec<Key>) {
         match change {
             Change::Reset(pods) => {
-                self.keep_addresses(&pods);
+                self.keep(&pods);
                 let taken = self.workers.keys().cloned();
                 let keys: HashSet<_> = taken.chain(self.pods.reset(pods)).collect();
                 dirty.extend(keys.into_iter().map(Key::Pod));
@@ -165,6 +174,7 @@ impl Pods {
                 self.pods.delete(&pod);
                 let key = ObjectKey::of(&pod);
                 if !self.workers.contains_key(&key) {
+                    self.agent.forget(&pod);
                     self.left.insert(key.clone(), self.agent.directory(&pod));
                 }
                 dirty.push(Key::Pod(key));
@@ -232,6 +242,23 @@ impl Pods {
     }
 }
 
+/// The objects that a change shows as they are now.
+fn shown<T>(change: &Change<T>) -> impl Iterator<Item = &T> {
+    let objects = match change {
+        Change::Reset(objects) => objects.as_slice(),
+        Change::Apply(object) => std::slice::from_ref(object),
+        Change::Delete(_) => &[],
+    };
+    objects.iter()
+}
+
+/// Somebody has written that this node, which is running, is not ready.
+fn is_doubted(node: &Node, name: &str) -> bool {
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let ready = conditions.into_iter().flatten().find(|condition| condition.type_ == "Ready");
+    node.metadata.name.as_deref() == Some(name) && ready.is_some_and(|ready| ready.status != "True")
+}
+
 fn plan_taken(agent: &Agent, pod: &Pod, taken: &mut Taken) -> Option<Plan> {
     if reading::is_terminating(pod) {
         let grace = pod.metadata.deletion_grace_period_seconds.unwrap_or(0).max(0).unsigned_abs();
@@ -241,7 +268,8 @@ fn plan_taken(agent: &Agent, pod: &Pod, taken: &mut Taken) -> Option<Plan> {
     }
     let report = taken.worker.reports.snapshot();
     let status = status::render(pod, &report, agent.config.address, Timestamp::now());
-    if pod.status.as_ref() != Some(&status) && taken.written.as_ref() != Some(&status) {
+    let observed = pod.status.as_ref();
+    if observed != Some(&status) && !taken.written.as_ref().is_some_and(|written| written.covers(&status, observed)) {
         return Some(Plan::Write(Box::new(pod.clone()), Box::new(status)));
     }
     let over = report.finished && reading::is_terminating(pod) && !taken.deleted;
@@ -267,6 +295,9 @@ impl Reconciler for Pods {
         match input {
             Input::Pods(change) => self.index_pods(*change, dirty),
             Input::Nodes(change) => {
+                if shown(&change).any(|node| is_doubted(node, &self.agent.config.name)) {
+                    self.agent.doubted.notify_one();
+                }
                 match *change {
                     Change::Reset(nodes) => drop(self.nodes.reset(nodes)),
                     Change::Apply(node) => drop(self.nodes.apply(node)),
@@ -325,12 +356,18 @@ impl Reconciler for Pods {
                 let taken = Taken { worker, directory, told: None, written: None, deleted: false };
                 self.workers.insert(key.clone(), taken);
             }
-            Outcome::Written(pod) => {
+            Outcome::Written(pod, meant) => {
                 let Key::Pod(key) = key else { return None };
                 if let Some(taken) = self.workers.get_mut(key) {
-                    taken.written.clone_from(&pod.status);
+                    taken.written = Some(Written { meant: *meant, made: pod.status.clone() });
                 }
                 self.pods.apply(*pod);
+            }
+            Outcome::Unwritten(meant) => {
+                let Key::Pod(key) = key else { return None };
+                if let Some(taken) = self.workers.get_mut(key) {
+                    taken.written = Some(Written { meant: *meant, made: None });
+                }
             }
             Outcome::Deleted(pod) => {
                 let Key::Pod(key) = key else { return None };
@@ -366,15 +403,9 @@ async fn write(agent: &Agent, pod: Pod, status: PodStatus) -> Result<Outcome, Fa
     // The uid is the precondition: never write the state of one pod into another of the same name.
     let patch = json!({"metadata": {"uid": pod.metadata.uid}, "status": status});
     match pods.patch_status(&key.name, &PatchParams::default(), &Patch::Merge(&patch)).await {
-        Ok(mut written) => {
-            // What was meant, so that a server that normalises it is not argued with.
-            written.status = Some(status);
-            Ok(Outcome::Written(Box::new(written)))
-        }
+        Ok(written) => Ok(Outcome::Written(Box::new(written), Box::new(status))),
         // Gone, or replaced: the watch tells what is next.
-        Err(error) if is_code(&error, 404) || is_code(&error, 409) => {
-            Ok(Outcome::Written(Box::new(Pod { status: Some(status), ..pod })))
-        }
+        Err(error) if is_code(&error, 404) || is_code(&error, 409) => Ok(Outcome::Unwritten(Box::new(status))),
         Err(error) => Err(error.into()),
     }
 }

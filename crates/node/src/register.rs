@@ -8,8 +8,7 @@ use k8s_openapi::{
     api::{
         coordination::v1::Lease,
         core::v1::{
-            DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeSpec, NodeStatus,
-            NodeSystemInfo, ObjectReference,
+            DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeSpec, NodeStatus, NodeSystemInfo,
         },
     },
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::MicroTime},
@@ -61,7 +60,11 @@ pub async fn keep(agent: &Agent, stop: CancellationToken) {
                     Duration::from_secs(1)
                 }
             };
-            tokio::time::sleep(delay).await;
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                // The node is taken for dead: say at once that it is not.
+                () = agent.doubted.notified(), if registered => beats = 0,
+            }
         }
     };
     tokio::select! {
@@ -85,7 +88,7 @@ async fn register(agent: &Agent, since: &mut Option<Timestamp>) -> kube::Result<
     }
     let patch = json!({"metadata": {"labels": wanted.metadata.labels}, "spec": wanted.spec});
     let node = nodes.patch(&config.name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
-    let reference = reference(config, &node);
+    let reference = agent.node_reference();
     agent.event(&reference, Reason::Starting, "Starting kubelet.");
     write_status(agent, since).await?;
     let ready = format!("Node {} status is now: NodeReady", config.name);
@@ -126,12 +129,6 @@ async fn renew(agent: &Agent, uid: Option<String>) -> kube::Result<()> {
         }
         other => other.map(drop),
     }
-}
-
-/// The Node as events name it: by its name for a uid, as kubelets do, so that `kubectl describe node` finds them.
-fn reference(config: &Config, node: &Node) -> ObjectReference {
-    let reference = portolan_events::reference(node);
-    ObjectReference { uid: Some(config.name.clone()), ..reference }
 }
 
 fn node(config: &Config) -> Node {

@@ -16,7 +16,12 @@ use ipnet::{IpNet, Ipv4Net};
 use k8s_openapi::api::core::v1::Pod;
 use portolan_netns::{Links, LinksError, Namespace};
 
-use crate::{logs, process::Isolation};
+use crate::{
+    hostports::{HostPort, Rules, RulesError},
+    logs,
+    process::Isolation,
+    resolv::ResolvConfError,
+};
 
 /// The gateway of every pod.
 const GATEWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 1, 1));
@@ -36,6 +41,12 @@ pub enum SandboxError {
     /// The kernel refused an interface, an address or a route.
     #[error("cannot connect the pod's network to the node")]
     Connect(#[source] LinksError),
+    /// The node's own resolv.conf cannot be used.
+    #[error(transparent)]
+    ResolvConf(ResolvConfError),
+    /// The host ports cannot be led to the pod.
+    #[error("cannot map the pod's host ports")]
+    HostPorts(#[source] RulesError),
     /// A generated file could not be written.
     #[error("cannot write {0}")]
     File(PathBuf, #[source] io::Error),
@@ -58,6 +69,10 @@ pub struct Plan {
     pub hosts: Option<String>,
     /// Name of the node's end of the pair.
     pub link: String,
+    /// Where host ports are mapped.
+    pub rules: Arc<Rules>,
+    /// Those of a pod with a network of its own.
+    pub host_ports: Vec<HostPort>,
 }
 
 /// A pod's network and files.
@@ -65,8 +80,17 @@ pub struct Plan {
 pub struct Sandbox {
     /// For its processes.
     pub isolation: Arc<Isolation>,
-    /// The node's network and the end of the pair there.
-    link: Option<(Namespace, String)>,
+    /// What the node has of it; nothing for a pod in the node's own network.
+    outside: Option<Outside>,
+}
+
+#[derive(Debug)]
+struct Outside {
+    node: Namespace,
+    link: String,
+    rules: Arc<Rules>,
+    address: Ipv4Addr,
+    host_ports: Vec<HostPort>,
 }
 
 impl Sandbox {
@@ -76,24 +100,42 @@ impl Sandbox {
     /// See [`SandboxError`].
     pub fn create(plan: &Plan) -> Result<Self, SandboxError> {
         let files = write_files(plan)?;
-        let (network, link) = match plan.address {
+        let (network, outside) = match plan.address {
             None => (plan.node.clone(), None),
             Some(address) => {
                 let network = Namespace::create().map_err(SandboxError::Namespace)?;
                 connect(plan, address, &network)?;
-                (network, Some((plan.node.clone(), plan.link.clone())))
+                map_ports(plan, address)?;
+                let outside = Outside {
+                    node: plan.node.clone(),
+                    link: plan.link.clone(),
+                    rules: plan.rules.clone(),
+                    address,
+                    host_ports: plan.host_ports.clone(),
+                };
+                (network, Some(outside))
             }
         };
         let hostname = plan.hostname.clone();
-        Ok(Self { isolation: Arc::new(Isolation { network, hostname, files }), link })
+        Ok(Self { isolation: Arc::new(Isolation { network, hostname, files }), outside })
+    }
+
+    /// Leads no host port to the pod any more. Blocking.
+    pub fn unmap_ports(&self) {
+        let Some(Outside { rules, address, host_ports, .. }) = &self.outside else { return };
+        if !host_ports.is_empty()
+            && let Err(error) = rules.remove(*address, host_ports)
+        {
+            tracing::warn!(%address, %error, "cannot remove the rules of a pod's host ports");
+        }
     }
 
     /// Takes the network away. Blocking.
     pub fn remove(&self) {
-        let Some((node, name)) = &self.link else { return };
-        let removed = node.links().and_then(|mut links| Ok(links.delete_link(name)?));
+        let Some(Outside { node, link, .. }) = &self.outside else { return };
+        let removed = node.links().and_then(|mut links| Ok(links.delete_link(link)?));
         if let Err(error) = removed {
-            tracing::warn!(link = name, %error, "cannot remove a pod's interface");
+            tracing::warn!(link, %error, "cannot remove a pod's interface");
         }
     }
 }
@@ -110,6 +152,17 @@ fn connect(plan: &Plan, address: Ipv4Addr, network: &Namespace) -> Result<(), Sa
     // A pair that a failed attempt or an earlier life left has its other end in the wrong namespace.
     outside.delete_link(&plan.link).map_err(SandboxError::Connect)?;
     join(&mut outside, &mut inside, &plan.link, address, network).map_err(SandboxError::Connect)
+}
+
+/// Leads the node's ports to the pod. 127.0.0.1 of the node is one of its addresses too, and what comes from there has
+/// to be let out to the pod.
+fn map_ports(plan: &Plan, pod: Ipv4Addr) -> Result<(), SandboxError> {
+    if plan.host_ports.is_empty() {
+        return Ok(());
+    }
+    plan.rules.add(pod, &plan.host_ports).map_err(SandboxError::HostPorts)?;
+    let setting = format!("net/ipv4/conf/{}/route_localnet", plan.link);
+    plan.node.sysctl(&setting, "1").map_err(SandboxError::Namespace)
 }
 
 fn join(

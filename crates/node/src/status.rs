@@ -124,6 +124,17 @@ pub struct Report {
     pub containers: Vec<ContainerReport>,
     /// Nothing of it runs any more, and nothing will.
     pub finished: bool,
+    /// The node does not take the pod.
+    pub rejected: Option<Rejection>,
+}
+
+/// Why a node does not take a pod.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rejection {
+    /// A CamelCase word.
+    pub reason: &'static str,
+    /// A sentence.
+    pub message: String,
 }
 
 impl Report {
@@ -137,6 +148,7 @@ impl Report {
             init: init.iter().map(|container| ContainerReport::new(&container.name, "PodInitializing")).collect(),
             containers: spec.containers.iter().map(|container| ContainerReport::new(&container.name, reason)).collect(),
             finished: false,
+            rejected: None,
         }
     }
 
@@ -155,6 +167,9 @@ pub fn is_sidecar(container: &Container) -> bool {
 /// kept as observed.
 pub fn render(pod: &Pod, report: &Report, host: IpAddr, now: Timestamp) -> PodStatus {
     let observed = pod.status.clone().unwrap_or_default();
+    if let Some(rejection) = &report.rejected {
+        return rejected(observed, report, rejection);
+    }
     let spec = pod.spec.clone().unwrap_or_default();
     let phase = phase(&spec, report);
     let conditions = conditions(pod, &spec, report, &phase, now);
@@ -178,6 +193,22 @@ pub fn render(pod: &Pod, report: &Report, host: IpAddr, now: Timestamp) -> PodSt
         init_container_statuses: init,
         container_statuses: statuses(&spec.containers, &report.containers),
         ..observed
+    }
+}
+
+/// The status of a pod that was never begun: nothing but the reason.
+fn rejected(observed: PodStatus, report: &Report, Rejection { reason, message }: &Rejection) -> PodStatus {
+    const OWN: [&str; 5] = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
+    let others = observed.conditions.into_iter().flatten().filter(|held| !OWN.contains(&held.type_.as_str()));
+    let others: Vec<_> = others.collect();
+    PodStatus {
+        phase: Some("Failed".into()),
+        reason: Some((*reason).into()),
+        message: Some(format!("Pod was rejected: {message}")),
+        start_time: report.start.map(time),
+        conditions: (!others.is_empty()).then_some(others),
+        qos_class: observed.qos_class,
+        ..PodStatus::default()
     }
 }
 

@@ -2,7 +2,6 @@
 //! is so, and never writes to the API itself (events apart). Upstream: `pkg/kubelet/pod_workers.go`, `kuberuntime`.
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -12,7 +11,6 @@ use k8s_openapi::api::core::v1::{Container, ObjectReference, Pod, PodSpec};
 use portolan_catalogue::Reason;
 use portolan_events::reference;
 use portolan_objects::ObjectKey;
-use portolan_runtime::Failure;
 use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
     task::JoinSet,
@@ -22,13 +20,17 @@ use tokio::{
 use crate::{
     agent::Agent,
     container::{Outcome, Role, Supervisor},
-    resolv::{self, Cluster},
-    sandbox::{self, Sandbox, SandboxError},
+    hostports::Claim,
+    sandbox::Sandbox,
     status::{ContainerReport, Report, State},
     volumes::{self, VolumeError, Volumes},
 };
 
+mod network;
+mod ports;
 mod resume;
+
+use resume::UnreadableError;
 
 /// How long a pod's network outlives its processes.
 const LINGER: Duration = Duration::from_millis(500);
@@ -140,7 +142,10 @@ impl Worker {
             reports: worker.reports.clone(),
             stop: worker.stop.clone(),
         };
-        agent.tasks.spawn(life.run());
+        // Before anything is said of the pod: one that is rejected was never here.
+        if let Some(holdings) = life.admit() {
+            agent.tasks.spawn(life.run(holdings));
+        }
         worker
     }
 
@@ -172,12 +177,11 @@ struct Life {
 }
 
 impl Life {
-    async fn run(self) {
+    async fn run(self, mut holdings: Holdings) {
         // The agent's own end is the pod's, with less patience.
         let halt = self.agent.halt.clone();
-        let mut sandbox = None;
         {
-            let mut live = std::pin::pin!(self.live(&mut sandbox));
+            let mut live = std::pin::pin!(self.live(&mut holdings));
             tokio::select! {
                 () = &mut live => {}
                 () = halt.cancelled() => {
@@ -186,8 +190,10 @@ impl Life {
                 }
             }
         }
+        // Before anybody hears of the end: who takes the pod's place finds its host ports free.
+        holdings.give_ports_back().await;
         self.reports.update(|report| report.finished = true);
-        if let Some(sandbox) = sandbox {
+        if let Some(sandbox) = holdings.sandbox {
             // Until every proxy has heard of the end, connections still arrive: with its network in place the kernel
             // refuses them at once, without it they would be lost in silence.
             drop(tokio::time::timeout(LINGER, halt.cancelled()).await);
@@ -198,12 +204,18 @@ impl Life {
         self.agent.addresses.release(self.uid());
     }
 
-    async fn live(&self, slot: &mut Option<Arc<Sandbox>>) {
-        self.warn_of_host_ports();
+    async fn live(&self, holdings: &mut Holdings) {
+        if holdings.ports.is_none() {
+            let Some(ports) = self.claim_ports().await else { return };
+            holdings.ports = Some(ports);
+        }
+        if self.determine_state().await.is_none() {
+            return;
+        }
         let Some(volumes) = self.make_volumes().await else { return };
         let volumes = Arc::new(volumes);
         let Some((sandbox, address)) = self.make_sandbox().await else { return };
-        let sandbox = slot.insert(Arc::new(sandbox)).clone();
+        let sandbox = holdings.sandbox.insert(Arc::new(sandbox)).clone();
         self.reports.update(|report| report.address = Some(address));
         // Sidecars end after the containers that they serve.
         let sidecars_stop = watch::Sender::new(None);
@@ -292,41 +304,35 @@ impl Life {
         stop_within(&self.stop, grace);
     }
 
-    /// Host ports are not mapped here. The pod is of use without them, so it runs; but its author has to know.
-    fn warn_of_host_ports(&self) {
-        if self.spec.host_network == Some(true) {
-            return;
-        }
-        for container in &self.spec.containers {
-            let ports = container.ports.iter().flatten().filter_map(|port| port.host_port).filter(|port| *port > 0);
-            for port in ports {
-                let name = &container.name;
-                let text = format!(
-                    "hostPort {port} of container {name} is ignored: this node maps no host ports, \
-                     use a Service of type NodePort"
-                );
-                self.event(Reason::Failed, text);
-            }
-        }
+    /// Finds out what the pod has done on this node before, again and again until that can be told; `None` if the pod is
+    /// to end.
+    async fn determine_state(&self) -> Option<()> {
+        let failed =
+            |error: UnreadableError| self.event(Reason::FailedSync, format!("error determining status: {error}"));
+        let directory = self.agent.directory(&self.pod);
+        let determine = async || {
+            let mut report = self.reports.snapshot();
+            resume::complete(&mut report, &directory)?;
+            self.reports.update(|known| *known = report);
+            Ok(())
+        };
+        self.until_made(determine, failed, None).await
     }
 
     /// Makes the volumes, again and again until they are made (or `None`: the pod is to end).
     async fn make_volumes(&self) -> Option<Volumes> {
         let failed = |error: VolumeError| self.event(Reason::FailedMount, error.to_string());
-        self.until_made(|| volumes::provide(&self.agent, &self.pod, &self.spec), failed).await
+        self.until_made(|| volumes::provide(&self.agent, &self.pod, &self.spec), failed, None).await
     }
 
-    /// Makes the sandbox, again and again until it is made (or `None`: the pod is to end).
-    async fn make_sandbox(&self) -> Option<(Sandbox, IpAddr)> {
-        let failed = |error: SandboxError| {
-            let text = Failure::new(&error).message;
-            self.event(Reason::FailedCreatePodSandBox, format!("Failed to create pod sandbox: {text}"));
-        };
-        self.until_made(|| self.try_sandbox(), failed).await
-    }
-
-    /// Tries to make something until it is made, with growing pauses; `None` if the pod is to end before.
-    async fn until_made<T, E, F>(&self, make: impl Fn() -> F, failed: impl Fn(E)) -> Option<T>
+    /// Tries to make something until it is made, with growing pauses, which a change of `sooner` cuts short; `None` if the
+    /// pod is to end before.
+    async fn until_made<T, E, F>(
+        &self,
+        make: impl Fn() -> F,
+        failed: impl Fn(E),
+        mut sooner: Option<watch::Receiver<()>>,
+    ) -> Option<T>
     where
         F: Future<Output = Result<T, E>>,
     {
@@ -336,59 +342,51 @@ impl Life {
             if stop.borrow().is_some() {
                 return None;
             }
+            if let Some(sooner) = &mut sooner {
+                sooner.mark_unchanged();
+            }
             match make().await {
                 Ok(made) => return Some(made),
                 Err(error) => failed(error),
             }
             tokio::select! {
                 () = tokio::time::sleep(delay) => delay = (delay * 2).min(MAX_RETRY),
+                () = changed(&mut sooner) => {}
                 _ = stop.wait_for(Option::is_some) => return None,
             }
-        }
-    }
-
-    async fn try_sandbox(&self) -> Result<(Sandbox, IpAddr), SandboxError> {
-        let config = &self.agent.config;
-        let on_host = self.spec.host_network == Some(true);
-        let address = match on_host {
-            true => None,
-            false => {
-                let taken = self.agent.addresses.take(self.uid());
-                Some(taken.ok_or(SandboxError::NoAddress(self.agent.addresses.range()))?)
-            }
-        };
-        let plan = self.plan(address);
-        let permit = self.agent.sandboxes.acquire().await;
-        let made = tokio::task::spawn_blocking(move || Sandbox::create(&plan)).await;
-        drop(permit);
-        let made = made.map_err(|error| SandboxError::Namespace(std::io::Error::other(error)))??;
-        Ok((made, address.map_or(config.address, IpAddr::V4)))
-    }
-
-    fn plan(&self, address: Option<Ipv4Addr>) -> sandbox::Plan {
-        let config = &self.agent.config;
-        let cluster = Cluster { server: config.dns, domain: &config.domain };
-        let namespace = self.pod.metadata.namespace.as_deref().unwrap_or_default();
-        let (resolv_conf, exceeded) = resolv::form(&self.spec, namespace, cluster, &self.agent.resolv_conf);
-        for text in exceeded {
-            self.event(Reason::DNSConfigForming, text);
-        }
-        // A pod in the node's network has the node's name.
-        let hostname = if address.is_some() { sandbox::hostname(&self.pod) } else { config.name.clone() };
-        sandbox::Plan {
-            node: config.namespace.clone(),
-            address,
-            directory: self.agent.directory(&self.pod),
-            resolv_conf: resolv_conf.render(),
-            hosts: address.map(|address| sandbox::hosts(&self.pod, &hostname, address, &config.domain)),
-            hostname,
-            link: sandbox::link_name(self.uid()),
         }
     }
 
     fn event(&self, reason: Reason, message: String) {
         self.agent.event(&self.reference, reason, message);
     }
+}
+
+/// What a pod has of the node while it lives.
+#[derive(Default)]
+struct Holdings {
+    ports: Option<Claim>,
+    sandbox: Option<Arc<Sandbox>>,
+}
+
+impl Holdings {
+    async fn give_ports_back(&mut self) {
+        let Some(claim) = self.ports.take() else { return };
+        if let Some(sandbox) = self.sandbox.clone() {
+            drop(tokio::task::spawn_blocking(move || sandbox.unmap_ports()).await);
+        }
+        drop(claim);
+    }
+}
+
+/// Waits for a change, for ever if there is nothing to wait for.
+async fn changed(signal: &mut Option<watch::Receiver<()>>) {
+    if let Some(signal) = signal
+        && signal.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// The init containers are done: what waited for them waits for its own start now.

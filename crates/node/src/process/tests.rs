@@ -22,6 +22,8 @@ fn sandbox(node: &Namespace, address: Option<Ipv4Addr>, directory: &Path) -> San
         resolv_conf: "nameserver 10.96.0.10\n".into(),
         hosts: Some("127.0.0.1 localhost\n".into()),
         link: format!("veth{}", address.map_or(0, |address| address.octets()[3])),
+        rules: Arc::new(crate::hostports::Rules::new(node.clone())),
+        host_ports: vec![],
     })
     .unwrap()
 }

@@ -1,6 +1,11 @@
 //! What is still known about a pod that ran in an earlier life of the agent: its processes died with it, so its
 //! containers are started again and that counts as a restart.
 
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodSpec};
 
@@ -20,6 +25,50 @@ pub(super) fn report(pod: &Pod, spec: &PodSpec, now: Timestamp) -> Report {
         }
     }
     report
+}
+
+/// What the node itself has of a pod cannot be read. Worth trying again: whoever broke it can mend it.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the logs of container {container} in {}: {error}", .directory.display())]
+pub(super) struct UnreadableError {
+    container: String,
+    directory: PathBuf,
+    error: io::Error,
+}
+
+/// Completes the report with what is on the disk. The API may never have heard of a container's last runs, but each has
+/// a log with its number, which must not be given out again. Blocking.
+///
+/// # Errors
+/// If the logs cannot be read; then nobody knows how often the container has run.
+pub(super) fn complete(report: &mut Report, directory: &Path) -> Result<(), UnreadableError> {
+    for container in report.init.iter_mut().chain(&mut report.containers) {
+        let directory = directory.join(&container.name);
+        let last = last_run(&directory);
+        let last = last.map_err(|error| UnreadableError { container: container.name.clone(), directory, error })?;
+        let Some(last) = last else { continue };
+        container.restarts = container.restarts.max(match container.id {
+            // The start itself counts up.
+            Some(_) => last,
+            None => last.saturating_add(1),
+        });
+    }
+    Ok(())
+}
+
+/// The number of the latest log, `3` for `3.log`.
+fn last_run(directory: &Path) -> io::Result<Option<i32>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let mut last = None;
+    for entry in entries {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_suffix(".log")?.parse().ok());
+        last = last.max(number);
+    }
+    Ok(last)
 }
 
 fn resume(container: &mut ContainerReport, status: &ContainerStatus) {
@@ -63,6 +112,29 @@ mod tests {
 
     use super::*;
     use crate::status::State;
+
+    #[test]
+    fn runs_that_the_api_never_heard_of_are_found_by_their_logs() {
+        let home = tempfile::tempdir().unwrap();
+        let pod: Pod =
+            serde_json::from_value(json!({"spec": {"containers": [{"name": "a"}, {"name": "b"}, {"name": "new"}]}}))
+                .unwrap();
+        let fresh = || report(&pod, pod.spec.as_ref().unwrap(), Timestamp::now());
+        for log in ["a/0.log", "a/2.log", "a/2.log.1", "a/note", "b/0.log"] {
+            let path = home.path().join(log);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let mut found = fresh();
+        found.container("a").unwrap().id = Some("portolan://1".into());
+        complete(&mut found, home.path()).unwrap();
+        let restarts = ["a", "b", "new"].map(|name| found.container(name).unwrap().restarts);
+        assert_eq!(restarts, [2, 1, 0], "the next start of a is its third");
+
+        fs::write(home.path().join("new"), "").unwrap();
+        let error = complete(&mut fresh(), home.path()).unwrap_err().to_string();
+        assert!(error.starts_with("cannot read the logs of container new in "), "{error}");
+    }
 
     #[test]
     fn what_ran_before_is_remembered_as_ended() {

@@ -60,6 +60,11 @@ impl Cluster {
 
     /// Starts node `index`, 172.30.0.(10 + index) with pods 10.244.index.0/24, and waits until it is ready.
     pub async fn node(&self, index: u8) -> RunningNode {
+        self.start(self.config(index)).await
+    }
+
+    /// The network and the configuration of a node.
+    pub fn config(&self, index: u8) -> Config {
         let (name, address) = (format!("node{index}"), Ipv4Addr::new(172, 30, 0, 10 + index));
         let namespace = Namespace::create().unwrap();
         for (setting, value) in [("ip_forward", "1"), ("conf/all/rp_filter", "0"), ("conf/default/rp_filter", "0")] {
@@ -74,27 +79,36 @@ impl Cluster {
         links.up("eth0").unwrap();
         links.add_route(IpNet::default(), Some("172.30.0.1".parse().unwrap()), Some("eth0"), false).unwrap();
         let tls = self.authority.kubelet_server_config(&[address.to_string()]).unwrap();
-        let config = Config {
-            name: name.clone(),
+        let root = self.home.path().join(&name);
+        std::fs::create_dir_all(&root).unwrap();
+        let resolv_conf = root.join("resolv.conf");
+        std::fs::write(&resolv_conf, "nameserver 192.0.2.53\nsearch node.example\n").unwrap();
+        Config {
+            name,
             address: IpAddr::V4(address),
             pod_cidr: Ipv4Net::new(Ipv4Addr::new(10, 244, index, 0), 24).unwrap(),
             namespace: namespace.clone(),
-            dns: "10.96.0.10".parse().unwrap(),
+            dns: vec!["10.96.0.10".parse().unwrap()],
             domain: "cluster.local".into(),
             images: images(),
-            root: self.home.path().join(&name),
+            resolv_conf,
+            root,
             kubelet_tls: Some(Arc::new(tls)),
             stop_deadline: Duration::from_secs(5),
             metrics: Default::default(),
-        };
-        self.start(config).await
+        }
     }
 
-    /// Starts the agent of a node.
+    /// Starts the agent of a node and waits until it is ready.
     pub async fn start(&self, config: Config) -> RunningNode {
+        self.start_in(config, Vocabulary::Full).await
+    }
+
+    /// The same, with these words for its events.
+    pub async fn start_in(&self, config: Config, vocabulary: Vocabulary) -> RunningNode {
         let IpAddr::V4(address) = config.address else { panic!("{:?}", config.address) };
         let client = self.server.client(&format!("system:node:{}", config.name), &["system:nodes"]);
-        let recorder = Recorder::new(client.clone(), "kubelet", Some(config.name.clone()), Vocabulary::Full);
+        let recorder = Recorder::new(client.clone(), "kubelet", Some(config.name.clone()), vocabulary);
         let stop = CancellationToken::new();
         let task = tokio::spawn(portolan_node::run(client, recorder, config.clone(), stop.clone()));
         self.node_until(&config.name, |node| {

@@ -29,7 +29,8 @@ async fn a_pod_becomes_ready_and_goes_with_grace() {
     assert!(first["state"]["running"]["startedAt"].is_string(), "{first}");
 
     // Ready is a promise about the container having started, so its first line may still be on its way.
-    let path = cluster.home.path().join(format!("node1/pods/default_web_{}/main/0.log", pod.metadata.uid.unwrap()));
+    let path =
+        cluster.home.path().join(format!("node1/pods/default_web_{}/main/0.log", pod.metadata.uid.as_ref().unwrap()));
     let deadline = Instant::now() + Duration::from_secs(10);
     while !std::fs::read_to_string(&path).unwrap_or_default().contains(" stdout F here\n") {
         assert!(Instant::now() < deadline, "no log");
@@ -43,10 +44,14 @@ async fn a_pod_becomes_ready_and_goes_with_grace() {
     cluster.gone("web").await;
     assert!(begun.elapsed() < Duration::from_secs(5), "it ended by itself, not by its deadline");
     let events = cluster.events_until("web", |events| events.iter().any(|e| e.starts_with("Killing"))).await;
-    let reasons: Vec<_> = events.iter().map(String::as_str).collect();
-    let expected =
-        ["Created: Created container main", "Started: Started container main", "Killing: Stopping container main"];
-    assert_eq!(reasons, expected);
+    let allocated = format!("IPAllocated: Successfully allocated IP {} to pod web", ip(&pod));
+    let expected = [
+        allocated.as_str(),
+        "Created: Created container main",
+        "Started: Started container main",
+        "Killing: Stopping container main",
+    ];
+    assert_eq!(events, expected);
     node.stop().await;
 }
 

@@ -2,11 +2,14 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod cluster;
+mod dns;
 mod echo;
+mod hostports;
 mod lifecycle;
 mod network;
 mod node;
 mod probes;
+mod trouble;
 mod volumes;
 
 /// Not a test: what the image `portolan/echo` runs in these tests is this very binary with this name.

@@ -110,7 +110,10 @@ async fn a_pod_knows_itself_and_its_resolver() {
     assert_eq!(lines[0], format!("web node1 http://{}:80 web 10.96.0.1", ip(&pod)));
     assert_eq!(lines[1], "web");
     let text = lines[2..].join("\n");
-    assert!(text.starts_with("search default.svc.cluster.local svc.cluster.local cluster.local"), "{text}");
+    assert!(
+        text.starts_with("search default.svc.cluster.local svc.cluster.local cluster.local node.example\n"),
+        "{text}"
+    );
     assert!(
         text.contains("nameserver 10.96.0.10\nnameserver 192.0.2.1\nnameserver 192.0.2.2\noptions ndots:2\n"),
         "{text}"

@@ -5,6 +5,8 @@
 
 use std::{
     net::{IpAddr, SocketAddr, TcpListener},
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -285,15 +287,17 @@ impl Parts {
 
         let names = [site.name.clone(), site.address.to_string()];
         let tls = authority.kubelet_server_config(&names).context("cannot make the agent's certificate")?;
+        let root = settings.data.join("nodes").join(&site.name);
         let config = portolan_node::Config {
             name: site.name.clone(),
             address: site.address.into(),
             pod_cidr: site.pod_cidr,
             namespace: site.namespace.clone(),
-            dns: settings.dns_address().into(),
+            dns: vec![settings.dns_address().into()],
             domain: DOMAIN.to_owned(),
+            resolv_conf: resolv_conf(&root)?,
             images: images(settings)?,
-            root: settings.data.join("nodes").join(&site.name),
+            root,
             kubelet_tls: Some(Arc::new(tls)),
             stop_deadline: POD_DEADLINE,
             metrics: counters.agent.clone(),
@@ -329,6 +333,21 @@ fn report<E: std::error::Error + Send + Sync + 'static>(part: &str, result: Resu
         Ok(()) => info!(part, "stopped"),
         Err(error) => error!(part, error = %format!("{:#}", anyhow::Error::new(error)), "ended with an error"),
     }
+}
+
+/// The node's own resolv.conf: what the machine has at the start. From then on it is the node's, as any other node's.
+fn resolv_conf(root: &Path) -> Result<PathBuf> {
+    // Logs and secrets of pods come here: nobody else may look.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(root)
+        .with_context(|| format!("cannot make {}", root.display()))?;
+    let path = root.join("resolv.conf");
+    // A machine without one has no nameservers.
+    let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
 }
 
 /// The built-in images are this very program; the others are the user's.

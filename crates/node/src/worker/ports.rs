@@ -1,0 +1,135 @@
+//! A pod's host ports: it has all of them before anything else of it is made.
+
+use std::time::Duration;
+
+use portolan_catalogue::Reason;
+use portolan_events::Vocabulary;
+use portolan_objects::ObjectKey;
+use tokio::time::Instant;
+
+use super::{FIRST_RETRY, Holdings, Life, MAX_RETRY};
+use crate::{
+    hostports::{self, Claim, Claimant, Conflict, HostPort},
+    status::Rejection,
+};
+
+/// How often it is looked whether a process has given a port up: nobody tells.
+const POLL: Duration = Duration::from_millis(500);
+/// What the scheduler and kubelets say.
+const PREDICATE: &str = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports";
+
+impl Life {
+    /// In the words of Kubernetes, a pod that another one keeps from its port never starts: what the pod has from the
+    /// beginning, or `None` if it is rejected. In our own words it waits, see [`Life::claim_ports`].
+    pub(super) fn admit(&self) -> Option<Holdings> {
+        let mut holdings = Holdings::default();
+        if self.agent.vocabulary() == Vocabulary::Full {
+            return Some(holdings);
+        }
+        match self.agent.host_ports.claim(&self.claimant(), &hostports::of_spec(&self.spec)) {
+            Ok(claim) => holdings.ports = Some(claim),
+            Err(_) => {
+                self.event(Reason::NodePorts, PREDICATE.into());
+                let rejection = Rejection { reason: "NodePorts", message: PREDICATE.into() };
+                self.reports.update(|report| {
+                    report.rejected = Some(rejection);
+                    report.finished = true;
+                });
+                return None;
+            }
+        }
+        Some(holdings)
+    }
+
+    /// Waits for the pod's host ports and gives them to it; `None` if the pod is to end before.
+    pub(super) async fn claim_ports(&self) -> Option<Claim> {
+        let ports = hostports::of_spec(&self.spec);
+        let mut pace = Pace::default();
+        let mut stop = self.stop.subscribe();
+        loop {
+            if stop.borrow().is_some() {
+                return None;
+            }
+            // Before the look, so that nothing is missed.
+            let mut freed = self.agent.host_ports.freed();
+            let conflict = match self.try_claim(ports.clone()).await {
+                Ok(claim) => return Some(claim),
+                Err(conflict) => conflict,
+            };
+            let again = pace.tell(conflict.to_string(), |text| self.event(Reason::HostPortConflict, text));
+            let wait = if conflict.is_pod() { again } else { again.min(POLL) };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                _ = freed.changed() => {}
+                _ = stop.wait_for(Option::is_some) => return None,
+            }
+        }
+    }
+
+    fn claimant(&self) -> Claimant {
+        let on_host = self.spec.host_network == Some(true);
+        Claimant { uid: self.uid().to_owned(), pod: ObjectKey::of(&*self.pod), on_host }
+    }
+
+    async fn try_claim(&self, ports: Vec<HostPort>) -> Result<Claim, Conflict> {
+        let (host_ports, claimant) = (self.agent.host_ports.clone(), self.claimant());
+        if ports.is_empty() {
+            return host_ports.claim(&claimant, &ports);
+        }
+        match tokio::task::spawn_blocking(move || host_ports.claim(&claimant, &ports)).await {
+            Ok(claimed) => claimed,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is at its end, and so is this task.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+}
+
+/// How often the same is said again: at once when it is news, then after growing pauses.
+#[derive(Default)]
+struct Pace {
+    said: String,
+    due: Option<Instant>,
+    pause: Duration,
+}
+
+impl Pace {
+    /// Says it if it is due. Returns when it is due again.
+    fn tell(&mut self, text: String, say: impl FnOnce(String)) -> Duration {
+        let now = Instant::now();
+        if text != self.said {
+            (self.due, self.pause) = (None, Duration::ZERO);
+            self.said.clone_from(&text);
+        }
+        if self.due.is_none_or(|due| due <= now) {
+            say(text);
+            self.pause = (self.pause * 2).clamp(FIRST_RETRY, MAX_RETRY);
+            self.due = Some(now + self.pause);
+        }
+        self.due.map_or(Duration::ZERO, |due| due - now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn news_is_told_at_once_and_the_rest_ever_more_rarely() {
+        let (mut pace, mut told) = (Pace::default(), Vec::new());
+        let begun = Instant::now();
+        let mut text = "8080";
+        for tick in 0..40 {
+            if tick == 30 {
+                text = "8081";
+            }
+            pace.tell(text.into(), |text| told.push((text, begun.elapsed().as_millis())));
+            tokio::time::advance(POLL).await;
+        }
+        let expected = [("8080", 0), ("8080", 1000), ("8080", 3000), ("8080", 7000), ("8081", 15000), ("8081", 16000)];
+        let told: Vec<_> = told.iter().map(|(text, at)| (text.as_str(), *at)).collect();
+        assert_eq!(told[..6], expected);
+    }
+}
