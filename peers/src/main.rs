@@ -1,5 +1,6 @@
 //! Portolan beside real Kubernetes: both get the same work, and what comes out is compared. Run by `cargo xtask peers`.
 
+mod bench;
 mod canonical;
 mod compare;
 mod deliberate;
@@ -33,6 +34,13 @@ enum Task {
         places: PlaceArguments,
         #[command(flatten)]
         options: differential::Options,
+    },
+    /// The controllers against kube-controller-manager's on the same kind of API server.
+    Bench {
+        #[command(flatten)]
+        places: PlaceArguments,
+        #[command(flatten)]
+        options: bench::Options,
     },
     /// Prints docs/differences.md.
     Differences,
@@ -91,6 +99,12 @@ fn run(cli: Cli) -> Result<bool> {
         Task::Differential { places, options } => {
             let places = places.resolve()?;
             let result = runtime.block_on(interruptible(differential::run(&options, &places)));
+            clean(&places);
+            result
+        }
+        Task::Bench { places, options } => {
+            let places = places.resolve()?;
+            let result = runtime.block_on(interruptible(bench::run(&options, &places)));
             clean(&places);
             result
         }

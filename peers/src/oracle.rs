@@ -87,11 +87,6 @@ impl ControlPlane {
         self.dir.join("admin.kubeconfig")
     }
 
-    /// The directory of this control plane.
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     /// The process that the script started under this name.
     pub fn pid(&self, name: &str) -> Result<u32> {
         let file = self.dir.join("pid").join(name);
