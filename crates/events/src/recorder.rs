@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
-use portolan_catalogue::Reason;
+use portolan_catalogue::{Reason, Severity};
 use prometheus_client::registry::Registry;
 
 use crate::{
@@ -35,11 +35,22 @@ impl Recorder {
     /// Reports `reason` on `regarding`; the type follows from the reason. Never blocks and never fails: a report that
     /// finds the queue full is dropped and counted, a reason that the vocabulary does not have is left out.
     pub fn event(&self, regarding: &ObjectReference, reason: Reason, message: impl Into<String>) {
+        self.event_as(reason.severity(), regarding, reason, message);
+    }
+
+    /// The same with a type of its own: Kubernetes says NodeNotReady as Normal on a Node and as Warning on its pods.
+    pub fn event_as(
+        &self,
+        severity: Severity,
+        regarding: &ObjectReference,
+        reason: Reason,
+        message: impl Into<String>,
+    ) {
         let Some(word) = self.vocabulary.word(reason) else { return };
         let report = Report {
             regarding: regarding.clone(),
             reason: word,
-            severity: reason.severity().as_str(),
+            severity: severity.as_str(),
             message: message.into(),
             at: Timestamp::now(),
         };

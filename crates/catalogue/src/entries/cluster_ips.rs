@@ -51,12 +51,9 @@ const NOT_VALID: Entry = Entry {
     versions: Versions::since("1.36"),
     summary: text("A ClusterIP is no address of this cluster", "ClusterIP 不是本集群可用的地址"),
     messages: &[
-        message(
-            "Kubernetes with IPAddress objects; Portolan",
-            "Cluster IP {address} is not a valid IP; please recreate Service",
-        ),
+        message("Kubernetes with IPAddress objects", "Cluster IP {address} is not a valid IP; please recreate Service"),
         noted(
-            "Kubernetes, older repair loop",
+            "Kubernetes, older repair loop; Portolan",
             "Cluster IP {address} is not a valid IP; please recreate service",
             text("Only the last word is spelled differently.", "只有最后一个词的大小写不同。"),
         ),
@@ -173,7 +170,11 @@ const NOT_ALLOCATED: Entry = Entry {
             "它有地址，也能用。分不到地址的 Service 在创建时就被拒绝，只有 API 应答，没有事件。",
         ),
     )],
-    aliases: &[],
+    aliases: &[alias(
+        "UnknownError",
+        "Kubernetes, repair loops: an address or port could not be booked for a cause that has no name.",
+        "Kubernetes 修复循环：因不明原因无法登记某个地址或端口。",
+    )],
     see_also: &[Reason::ClusterIPAlreadyAllocated, Reason::IPAddressWrongReference, Reason::IPNotAllocated],
 };
 

@@ -2,7 +2,7 @@
 //!
 //! Upstream: `tools/leaderelection` of client-go.
 
-use super::{NOT_YET, check, message, misreading};
+use super::{NOT_YET, check, message, misreading, noted};
 use crate::lang::text;
 use crate::{Api, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
@@ -20,7 +20,15 @@ const LEADER: Entry = Entry {
     versions: Versions::since("1.36"),
     summary: text("Which copy of a controller works has changed", "实际工作的控制器副本发生更替"),
     messages: &[
-        message("Kubernetes, Portolan", "{identity} became leader"),
+        noted(
+            "Kubernetes, Portolan",
+            "{identity} became leader",
+            text(
+                "From is the program that leads: `portolan-controllers`, or for instance \
+                 `kube-scheduler`.",
+                "From 是担任 leader 的程序：`portolan-controllers`，或者例如 `kube-scheduler`。",
+            ),
+        ),
         message("Kubernetes, Portolan", "{identity} stopped leading"),
     ],
     meaning: text(

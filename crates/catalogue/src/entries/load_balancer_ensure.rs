@@ -3,7 +3,7 @@
 //! Upstream: `syncLoadBalancerIfNeeded` and `ensureLoadBalancer` in
 //! `k8s.io/cloud-provider/controllers/service/controller.go`.
 
-use super::{DESCRIBE_SERVICE, DIAGNOSE, check, message, misreading, noted, remedy};
+use super::{DESCRIBE_SERVICE, DIAGNOSE, alias, check, message, misreading, noted, remedy};
 use crate::lang::text;
 use crate::{Api, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
@@ -138,7 +138,43 @@ const ENSURING: Entry = Entry {
             ),
         ),
     ],
-    aliases: &[],
+    aliases: &[
+        alias(
+            "LoadBalancerSourceRanges",
+            "Kubernetes 1.25 to 1.31, just before it: source ranges changed, from and to what.",
+            "Kubernetes 1.25 至 1.31，紧接在它之前：来源网段发生变更，写明前后的值。",
+        ),
+        alias(
+            "LoadbalancerIP",
+            "Kubernetes 1.25 to 1.31, just before it: loadBalancerIP (the b is small in the event) changed, from and to what.",
+            "Kubernetes 1.25 至 1.31，紧接在它之前：loadBalancerIP（事件中 b 为小写）发生变更，写明前后的值。",
+        ),
+        alias(
+            "ExternalIP",
+            "Kubernetes 1.25 to 1.31, just before it: externalIPs changed, from and to what.",
+            "Kubernetes 1.25 至 1.31，紧接在它之前：externalIPs 发生变更，写明前后的值。",
+        ),
+        alias(
+            "ExternalTrafficPolicy",
+            "Kubernetes 1.25 to 1.31, just before it: externalTrafficPolicy changed, from and to what.",
+            "Kubernetes 1.25 至 1.31，紧接在它之前：externalTrafficPolicy 发生变更，写明前后的值。",
+        ),
+        alias(
+            "HealthCheckNodePort",
+            "Kubernetes 1.25 to 1.31, just before it: healthCheckNodePort changed, from and to what.",
+            "Kubernetes 1.25 至 1.31，紧接在它之前：healthCheckNodePort 发生变更，写明前后的值。",
+        ),
+        alias(
+            "Type",
+            "Kubernetes 1.25 to 1.31, just before it: the type changed, from and to what.",
+            "Kubernetes 1.25 至 1.31，紧接在它之前：类型发生变更，写明前后的值。",
+        ),
+        alias(
+            "UID",
+            "Kubernetes 1.25 to 1.31, just before it: the UID: a new Service of the same name changed, from and to what.",
+            "Kubernetes 1.25 至 1.31，紧接在它之前：UID，即同名的新 Service，写明前后的值。",
+        ),
+    ],
     see_also: &[
         Reason::EnsuredLoadBalancer,
         Reason::SyncLoadBalancerFailed,

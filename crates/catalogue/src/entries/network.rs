@@ -2,7 +2,7 @@
 //!
 //! Upstream: the NodePorts predicate that scheduler and kubelet share, and `pkg/kubelet/network/dns/dns.go`.
 
-use super::{DESCRIBE_POD, NOT_YET, check, message, misreading, noted, remedy};
+use super::{DESCRIBE_POD, NOT_YET, alias, check, message, misreading, noted, remedy};
 use crate::lang::text;
 use crate::{Api, Bound, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
@@ -181,7 +181,11 @@ const HOST_PORT_CONFLICT: Entry = Entry {
             ),
         ),
     ],
-    aliases: &[],
+    aliases: &[alias(
+        "FailedDaemonPod",
+        "From the DaemonSet: a pod of it was refused by the node, mostly for this cause, and is deleted and made anew.",
+        "来自 DaemonSet：它的 Pod 被节点拒绝（多半是这个原因），将被删除并重建。",
+    )],
     see_also: &[Reason::NodePorts, Reason::FailedScheduling, Reason::BackOff, Reason::FailedSync],
 };
 

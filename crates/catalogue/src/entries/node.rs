@@ -141,7 +141,18 @@ const NODE_NOT_READY: Entry = Entry {
             "从 1.27 起不会，由它自身的健康检查决定。被摘除的是该节点上的 Pod（从 EndpointSlice 中）。",
         ),
     )],
-    aliases: &[],
+    aliases: &[
+        alias(
+            "DeletingNode",
+            "From cloud-node-lifecycle-controller, on the Node: its machine is gone from the cloud, and so is it.",
+            "来自 cloud-node-lifecycle-controller，挂在 Node 上：云上的机器已不存在，Node 随之删除。",
+        ),
+        alias(
+            "DeletingNodeFailed",
+            "The same, and the Node could not be deleted; it stays in the balancers meanwhile.",
+            "同上，但 Node 没能删除；在此期间它仍留在负载均衡器中。",
+        ),
+    ],
     see_also: &[Reason::NodeReady, Reason::UnAvailableLoadBalancer, Reason::Unhealthy],
 };
 
@@ -198,7 +209,18 @@ const STARTING: Entry = Entry {
             "它会发几种，这条便是其一。不过规则同步失败确实只体现在日志和指标中。",
         ),
     )],
-    aliases: &[],
+    aliases: &[
+        alias(
+            "FailedToStartMetricServer",
+            "From kube-proxy, on the Node: it cannot listen on its metrics port (10249).",
+            "来自 kube-proxy，挂在 Node 上：无法监听自身的指标端口（10249）。",
+        ),
+        alias(
+            "IPVSDeprecation",
+            "From kube-proxy, on the Node, 1.35 and later: it runs in the ipvs mode, which will go.",
+            "来自 kube-proxy，挂在 Node 上，1.35 及之后：它以 ipvs 模式运行，而该模式将被取消。",
+        ),
+    ],
     see_also: &[Reason::NodeReady, Reason::FailedToStartServiceHealthcheck],
 };
 

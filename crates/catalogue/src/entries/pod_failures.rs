@@ -461,11 +461,18 @@ const FAILED_SANDBOX: Entry = Entry {
         ),
     ]),
     misreadings: &[],
-    aliases: &[alias(
-        "NetworkNotReady",
-        "The network plugin of the node has not started yet; pods on the host network are exempt.",
-        "节点的网络插件尚未就绪；使用主机网络的 Pod 不受限制。",
-    )],
+    aliases: &[
+        alias(
+            "NetworkNotReady",
+            "The network plugin of the node has not started yet; pods on the host network are exempt.",
+            "节点的网络插件尚未就绪；使用主机网络的 Pod 不受限制。",
+        ),
+        alias(
+            "SandboxChanged",
+            "Of type Normal: the sandbox of a running pod is gone or has changed, and is made anew with another address.",
+            "类型为 Normal：运行中的 Pod 的沙箱消失或变化，将重建，地址也会变。",
+        ),
+    ],
     see_also: &[Reason::IPNotAllocated, Reason::DNSConfigForming, Reason::Scheduled],
 };
 

@@ -293,10 +293,17 @@ const NO_POD_RANGE: Entry = Entry {
         text("IPNotAllocated says this.", "说明这种情况的是 IPNotAllocated。"),
         text("That reason is about external addresses of Services.", "那个 reason 说的是 Service 的外部地址。"),
     )],
-    aliases: &[alias(
-        "CIDRAssignmentFailed",
-        "There was a range, but writing it to the Node kept failing; of type Normal as well.",
-        "地址段是有的，但写入 Node 一直失败；类型也是 Normal。",
-    )],
+    aliases: &[
+        alias(
+            "CIDRAssignmentFailed",
+            "There was a range, but writing it to the Node kept failing; of type Normal as well.",
+            "地址段是有的，但写入 Node 一直失败；类型也是 Normal。",
+        ),
+        alias(
+            "FailedToCreateRoute",
+            "From `route_controller`, on the Node: it has a range, and the cloud did not take the route to it.",
+            "来自 `route_controller`，挂在 Node 上：地址段已有，但云端没有接受通往它的路由。",
+        ),
+    ],
     see_also: &[Reason::FailedCreatePodSandBox, Reason::IPNotAllocated, Reason::NodeReady],
 };

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use portolan_catalogue::{Reason, entries};
 
-/// The crates that report; the others only read or record.
-const PARTS: &[&str] = &["controllers", "node", "proxy"];
+/// The crates that report; the others only read or record. The last reports who leads.
+const PARTS: &[&str] = &["controllers", "node", "proxy", "portolan"];
 
 /// The reasons that the sources below `directory` name, tests aside.
 fn named(directory: &Path, found: &mut BTreeSet<Reason>) {
