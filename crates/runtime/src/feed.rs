@@ -64,23 +64,6 @@ impl<I: Send + 'static> Inputs<I> {
         self.stream(changes(reflect(api, &config, handling)), wrap)
     }
 
-    /// Adds the watch of one kind, of which only `T` is decoded.
-    #[must_use]
-    pub fn watch_as<K, T>(
-        self,
-        api: Api<K>,
-        config: &watcher::Config,
-        wrap: impl Fn(Change<T>) -> I + Send + 'static,
-    ) -> Self
-    where
-        K: Resource,
-        K::DynamicType: Default,
-        T: Watched,
-    {
-        let handling = Handling { version: T::resource_version, trim: |_| {} };
-        self.stream(changes(reflect(api, config, handling)), wrap)
-    }
-
     /// Adds the watch of everything of one kind, in all namespaces.
     #[must_use]
     pub fn all<T>(self, client: &Client, wrap: impl Fn(Change<T>) -> I + Send + 'static) -> Self
@@ -120,13 +103,6 @@ impl<I: Send + 'static> Inputs<I> {
     pub(crate) fn watches(&self) -> usize {
         self.watches
     }
-}
-
-/// What a part decodes of the objects that it watches when it needs only a little of them. The rest of the text is
-/// skipped and never allocated.
-pub trait Watched: DeserializeOwned + Send + 'static {
-    /// `metadata.resourceVersion`: where the watch goes on after it broke.
-    fn resource_version(&self) -> Option<&str>;
 }
 
 fn reflect<K, T>(api: Api<K>, config: &watcher::Config, handling: Handling<T>) -> Reflect<T>

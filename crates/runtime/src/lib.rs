@@ -17,7 +17,7 @@ mod reconcile;
 pub mod workqueue;
 
 pub use error::{describe, has_finalizers, is_code, is_conflict, is_namespace_terminating};
-pub use feed::{Change, Inputs, Watched};
+pub use feed::{Change, Inputs};
 pub use observed::Observed;
 pub use queue::{Backoff, Bucket, Queue};
 pub use reconcile::{Failure, Metrics, Options, Reconciler, run};
