@@ -7,6 +7,7 @@ mod crash;
 mod demo;
 mod examples;
 mod kubectl;
+mod reasons;
 mod restart;
 mod scale;
 
