@@ -78,8 +78,11 @@ impl Reader<'_> {
             let label = |name: &str| slice["metadata"]["labels"][name].as_str().unwrap_or("-").to_owned();
             let (service, manager) = (label(SERVICE_NAME), label(MANAGED_BY));
             let name = format!("slices of {}/{service} by {manager}", key.0);
-            let auto = self.services.get(&(key.0.clone(), service)).is_some_and(|service| topology_mode(service));
-            let meta = self.metadata(&name, slice);
+            let auto =
+                self.services.get(&(key.0.clone(), service.clone())).is_some_and(|service| topology_mode(service));
+            let mut meta = self.metadata(&name, slice);
+            // A slice that takes the place of another keeps its name, but not always its generateName.
+            meta["named after the Service"] = key.1.starts_with(&format!("{service}-")).into();
             groups.entry(name).or_default().add(slice, meta, |endpoint| self.endpoint(endpoint, auto));
         }
         for (name, group) in groups {
@@ -94,8 +97,8 @@ impl Reader<'_> {
         let ready = endpoint["conditions"]["ready"] == Value::Bool(true);
         if !ready && auto {
             endpoint["hints"] = Value::Null;
-        } else if auto {
-            for zone in endpoint["hints"]["forZones"].as_array_mut().into_iter().flatten() {
+        } else if auto && let Some(zones) = endpoint.pointer_mut("/hints/forZones").and_then(Value::as_array_mut) {
+            for zone in zones {
                 zone["name"] = SOME_ZONE.into();
             }
         }
@@ -189,7 +192,6 @@ impl Reader<'_> {
             "labels": metadata["labels"],
             "annotations": annotations,
             "ownerReferences": owners,
-            "generateName": metadata["generateName"],
             "finalizers": metadata["finalizers"],
             "deleting": if metadata["deletionTimestamp"].is_null() { Value::Null } else { true.into() },
         }))

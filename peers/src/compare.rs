@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::canonical::State;
+use crate::{canonical::State, mirror::Objects};
 
 /// One value that differs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -91,6 +91,24 @@ pub fn wasteful(first: &State, second: &State) -> Vec<String> {
     too_many.map(|(group, sizes)| format!("{group}: {} slices for sizes {sizes:?}", sizes.len())).collect()
 }
 
+/// Whether a difference is only about what nodes say of endpoints: the zone, hints, or an endpoint on a node that is not there.
+pub fn about_nodes(difference: &Difference, nodes: &Objects) -> bool {
+    fn missing(value: &Value, nodes: &Objects) -> bool {
+        match value {
+            Value::Null => true,
+            Value::Object(map) if map.contains_key("addresses") => map
+                .get("nodeName")
+                .and_then(Value::as_str)
+                .is_none_or(|node| !nodes.contains_key(&(String::new(), node.to_owned()))),
+            Value::Object(map) => map.values().all(|value| missing(value, nodes)),
+            _ => false,
+        }
+    }
+    let last = difference.path.split(" > ").filter(|part| ["zone", "hints"].contains(part)).count();
+    difference.subject.starts_with("slices of ")
+        && (last > 0 || (missing(&difference.first, nodes) && missing(&difference.second, nodes)))
+}
+
 /// Groups the differences by subject, for printing.
 pub fn by_subject(differences: &[Difference]) -> BTreeMap<&str, Vec<&Difference>> {
     let mut grouped: BTreeMap<&str, Vec<&Difference>> = BTreeMap::new();
@@ -120,6 +138,21 @@ mod tests {
             [Difference { subject: "s".into(), path: "a > c".into(), first: json!(2), second: json!(3) }]
         );
         assert!(differences(&one, &one).is_empty());
+    }
+
+    #[test]
+    fn only_zones_hints_and_missing_nodes_are_about_nodes() {
+        let nodes = Objects::from([((String::new(), "n1".to_owned()), std::sync::Arc::default())]);
+        let about = |path: &str, second: Value| {
+            let (subject, path) = ("slices of one/s by x".to_owned(), path.to_owned());
+            about_nodes(&Difference { subject, path, first: Value::Null, second }, &nodes)
+        };
+        assert!(about("IPv4 [] > [1] p > zone", json!("east")));
+        assert!(about("IPv4 [] > [1] p > hints > forZones", json!([])));
+        assert!(about("IPv4 [] > [1] p", json!({"addresses": ["1"], "nodeName": "n2"})));
+        assert!(about("IPv4 []", json!({"[1] p": {"addresses": ["1"], "nodeName": "n2"}})));
+        assert!(!about("IPv4 [] > [1] p", json!({"addresses": ["1"], "nodeName": "n1"})));
+        assert!(!about("IPv4 [] > [1] p > conditions > ready", json!(true)));
     }
 
     #[test]

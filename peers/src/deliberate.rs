@@ -1,6 +1,8 @@
 //! Where Portolan means to differ from upstream, and what a comparison cannot ask to be equal. The table is data: the
 //! comparison uses it, `docs/differences.md` is rendered from it, and a test holds the two equal.
 
+use std::collections::BTreeSet;
+
 use crate::compare::Difference;
 
 /// A difference that is meant.
@@ -12,7 +14,7 @@ pub struct Deliberate {
     pub upstream: &'static str,
     /// Why ours is otherwise.
     pub reason: &'static str,
-    matches: fn(&Difference) -> bool,
+    matches: fn(&Difference, &BTreeSet<String>) -> bool,
 }
 
 /// Something that is compared in a weaker form than equality.
@@ -26,14 +28,41 @@ pub struct Loose {
     pub reason: &'static str,
 }
 
+/// Something that the sequence of changes avoids.
+#[derive(Debug)]
+pub struct LeftOut {
+    /// What.
+    pub what: &'static str,
+    /// What upstream does with it.
+    pub upstream: &'static str,
+    /// What ours does.
+    pub ours: &'static str,
+}
+
+/// What the sequence of changes avoids, since upstream's answer would only get in the way.
+pub const LEFT_OUT: &[LeftOut] = &[LeftOut {
+    what: "Custom Endpoints with the same ports in several subsets, one of which has an appProtocol",
+    upstream: "takes the ports for different ones (it compares pointers), and mirrors each port into slices of its own",
+    ours: "takes equal ports as equal: one slice with all ports",
+}];
+
 /// The differences that are meant.
-pub const DELIBERATE: &[Deliberate] = &[];
+pub const DELIBERATE: &[Deliberate] = &[Deliberate {
+    what: "Somebody takes the label `kubernetes.io/service-name` or `endpointslice.kubernetes.io/managed-by` off a managed slice: \
+           the Service gets a new one",
+    upstream: "its tracker of stale caches waits for the lost slice, so the Service (or the Endpoints that are mirrored) is not \
+               written again until it is deleted or the controller is started anew",
+    reason: "the Service loses its endpoints for good; no client can want that",
+    matches: |difference, lost| {
+        lost.iter().any(|service| difference.subject.starts_with(&format!("slices of {service} by ")))
+    },
+}];
 
 /// What is compared in a weaker form.
 pub const LOOSE: &[Loose] = &[
     Loose {
         what: "Names of EndpointSlices; order of slices, of endpoints in a slice, of subsets and addresses in an Endpoints object",
-        how: "not compared; generateName is",
+        how: "not compared, but the name of a slice has to begin with the Service's",
         reason: "upstream's names are random and its order is that of a hash map",
     },
     Loose {
@@ -54,11 +83,12 @@ pub const LOOSE: &[Loose] = &[
                  order of a hash map; the other modes are compared value by value",
     },
     Loose {
-        what: "When a change of a node shows in slices",
-        how: "after two seconds without a change the Services are touched on both sides, and upstream may then follow; \
-              ours has to be right without that",
-        reason: "upstream does not look at a Service again when the zone of a node changes or when a missing node appears, but at \
-                 its next change or retry",
+        what: "When a change of a node (zone, deletion) shows in slices",
+        how: "after a time without any change the Services are touched on both sides, and either may then follow; everything \
+              else ours has to have right without that",
+        reason: "upstream does not look at a Service again when the zone of a node changes or a node goes away, but at its next \
+                 change or retry, and so do we: which of the two comes first is chance. A node that appears is the exception: \
+                 ours takes up the pods that wait for it at once, upstream at its next retry",
     },
     Loose {
         what: "uid, resourceVersion, generation, creationTimestamp, managedFields",
@@ -67,9 +97,9 @@ pub const LOOSE: &[Loose] = &[
     },
 ];
 
-/// The entry that explains a difference.
-pub fn explain(difference: &Difference) -> Option<&'static Deliberate> {
-    DELIBERATE.iter().find(|deliberate| (deliberate.matches)(difference))
+/// The entry that explains a difference. `lost` are the Services of which upstream has lost track.
+pub fn explain(difference: &Difference, lost: &BTreeSet<String>) -> Option<&'static Deliberate> {
+    DELIBERATE.iter().find(|deliberate| (deliberate.matches)(difference, lost))
 }
 
 /// `docs/differences.md`.
@@ -93,6 +123,10 @@ pub fn document() -> String {
     text.push_str("\n## Compared in a weaker form\n\n| what | how it is compared | why |\n|---|---|---|\n");
     for entry in LOOSE {
         text.push_str(&format!("| {} | {} | {} |\n", entry.what, entry.how, entry.reason));
+    }
+    text.push_str("\n## Left out of the sequence\n\n| what | upstream | ours |\n|---|---|---|\n");
+    for entry in LEFT_OUT {
+        text.push_str(&format!("| {} | {} | {} |\n", entry.what, entry.upstream, entry.ours));
     }
     text
 }

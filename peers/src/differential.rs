@@ -48,6 +48,9 @@ pub struct Options {
     /// The second peer.
     #[arg(long, value_enum, default_value_t = Against::Both)]
     pub against: Against,
+    /// Our controllers that take part; upstream's do the rest, where the API server is a real one.
+    #[arg(long, value_delimiter = ',', default_value = "endpoints,endpointslice,mirroring,servicecidr")]
+    pub controllers: Vec<String>,
     /// Compare after so many steps.
     #[arg(long, default_value_t = 20)]
     pub quiet_every: usize,
@@ -98,6 +101,8 @@ pub struct Outcome {
     pub endpoints: usize,
     /// Quiet points at which upstream had to be touched to notice a change.
     pub upstream_late: usize,
+    /// Quiet points at which the second peer had to be touched to notice what a node says.
+    pub ours_late: usize,
     /// The division into slices.
     pub packing: Packing,
     /// Objects with a trigger time on both sides.
@@ -138,10 +143,11 @@ pub async fn run(options: &Options, places: &Places) -> Result<bool> {
     let mut same = true;
     for second in seconds {
         let first = Side::upstream(places, "first");
+        let ours = &options.controllers;
         let (first, second) = match second {
-            Against::Apiserver => tokio::try_join!(first, Side::portolan(places, "portolan"))?,
+            Against::Apiserver => tokio::try_join!(first, Side::portolan(places, "portolan", ours))?,
             Against::Upstream => tokio::try_join!(first, Side::upstream(places, "second"))?,
-            _ => tokio::try_join!(first, Side::joined(places, "joined"))?,
+            _ => tokio::try_join!(first, Side::joined(places, "joined", ours))?,
         };
         let mut run = Run::new(options, places, first, second)?;
         run.everything().await?;
@@ -162,6 +168,8 @@ struct Run<'a> {
     /// Subjects already reported; quiet until they agree again.
     known: BTreeSet<String>,
     touched: usize,
+    /// Services of which upstream has lost track.
+    lost: BTreeSet<String>,
 }
 
 impl<'a> Run<'a> {
@@ -176,7 +184,18 @@ impl<'a> Run<'a> {
         };
         let both_upstream = options.against == Against::Upstream;
         let known = BTreeSet::new();
-        Ok(Self { options, places, first, second, both_upstream, outcome, kept, known, touched: 0 })
+        Ok(Self {
+            options,
+            places,
+            first,
+            second,
+            both_upstream,
+            outcome,
+            kept,
+            known,
+            touched: 0,
+            lost: BTreeSet::new(),
+        })
     }
 
     async fn everything(&mut self) -> Result<()> {
@@ -248,6 +267,10 @@ impl<'a> Run<'a> {
         self.kept.write_all(b"\n").and_then(|()| self.kept.flush()).context("cannot keep the step")?;
         self.outcome.steps += 1;
         self.outcome.requests += step.requests.len();
+        self.lost.extend(step.loses.clone());
+        for request in step.requests.iter().filter(|request| request.verb == request::Verb::Delete) {
+            self.lost.retain(|service| request.path != service_path(service));
+        }
         tracing::debug!(step = self.outcome.steps, title = %step.title, "step");
         let (first, second) = tokio::try_join!(self.first.perform(step), self.second.perform(step))?;
         let requests = step.requests.iter().filter(|request| request.verb != request::Verb::Barrier);
@@ -276,7 +299,7 @@ impl<'a> Run<'a> {
     }
 
     fn keep(&mut self, kind: &'static str, difference: Difference) {
-        if let Some(deliberate) = deliberate::explain(&difference) {
+        if let Some(deliberate) = deliberate::explain(&difference, &self.lost) {
             *self.outcome.deliberate.entry(deliberate.what.to_owned()).or_default() += 1;
             return;
         }
@@ -330,7 +353,7 @@ impl<'a> Run<'a> {
         let (first, second) = (canonical::state(&self.first), canonical::state(&self.second));
         let mut differences = compare::differences(&first, &second);
         differences.retain(|difference| {
-            !self.known.contains(&difference.subject) && deliberate::explain(difference).is_none()
+            !self.known.contains(&difference.subject) && deliberate::explain(difference, &self.lost).is_none()
         });
         Settled { first, second, differences }
     }
@@ -345,24 +368,31 @@ impl<'a> Run<'a> {
             .filter(|key| NAMESPACES.contains(&key.0.as_str()))
             .map(|key| Request::merge(request::SERVICES, &key.0, &key.1, body.clone()))
             .collect();
-        let step = Step { title: "touch every Service".to_owned(), parallel: true, after_rest: false, requests };
+        let step =
+            Step { title: "touch every Service".to_owned(), parallel: true, after_rest: false, loses: None, requests };
         tokio::try_join!(self.first.perform(&step), self.second.perform(&step))?;
         Ok(())
     }
 
-    /// Who had to be touched to get it right? Upstream may; ours may not.
+    /// Who had to be touched to get it right? Upstream may; ours may only for what a node says, where both are late.
     fn blame(&mut self, before: &Settled, after: &Settled) {
-        let mut late = false;
+        let (mut late, mut ours_late) = (false, false);
+        let nodes = self.first.mirror.objects(request::NODES);
         for (subject, differences) in compare::by_subject(&before.differences) {
             let moved = |old: &State, new: &State| old.subjects.get(subject) != new.subjects.get(subject);
             let (first, second) = (moved(&before.first, &after.first), moved(&before.second, &after.second));
             late |= first;
             if second && !first && !self.both_upstream && !subject.starts_with("Service ") {
                 for difference in differences {
-                    self.keep("late", difference.clone());
+                    if compare::about_nodes(difference, &nodes) {
+                        ours_late = true;
+                    } else {
+                        self.keep("late", difference.clone());
+                    }
                 }
             }
         }
+        self.outcome.ours_late += usize::from(ours_late);
         self.outcome.upstream_late += usize::from(late);
     }
 
@@ -378,7 +408,7 @@ impl<'a> Run<'a> {
         self.outcome.triggers_both += first.triggers.intersection(&second.triggers).count();
         self.outcome.triggers_one += first.triggers.symmetric_difference(&second.triggers).count();
         for difference in compare::differences(first, second) {
-            if deliberate::explain(&difference).is_some() || !self.known.contains(&difference.subject) {
+            if deliberate::explain(&difference, &self.lost).is_some() || !self.known.contains(&difference.subject) {
                 self.keep("state", difference);
             }
         }
@@ -399,6 +429,11 @@ impl<'a> Run<'a> {
         self.known.retain(|subject| subject.starts_with("division of"));
         self.known.extend(differing);
     }
+}
+
+fn service_path(service: &str) -> String {
+    let (namespace, name) = service.split_once('/').unwrap_or_default();
+    request::SERVICES.object(namespace, name)
 }
 
 struct Settled {

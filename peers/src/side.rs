@@ -23,8 +23,13 @@ use crate::{
     request::{self, Answer, Collection, Request, Verb},
 };
 
-/// The controllers that are compared, by our names; upstream's switches are in [`oracle::controller`].
-pub const OURS: &str = "endpoints,endpointslice,mirroring,servicecidr";
+/// The controllers that are compared: our name and upstream's.
+const COMPARED: [(&str, &str); 4] = [
+    ("endpoints", oracle::controller::ENDPOINTS),
+    ("endpointslice", oracle::controller::SLICES),
+    ("mirroring", oracle::controller::MIRRORING),
+    ("servicecidr", oracle::controller::SERVICE_CIDR),
+];
 
 /// What a comparison looks at.
 pub const WATCHED: [Collection; 7] = [
@@ -69,22 +74,24 @@ pub struct Side {
 impl Side {
     /// A real control plane with upstream's controllers.
     pub async fn upstream(places: &Places, label: &str) -> Result<Self> {
-        use oracle::controller::{ENDPOINTS, GARBAGE, MIRRORING, SERVICE_CIDR, SLICES};
-        let controllers = vec![ENDPOINTS, SLICES, MIRRORING, SERVICE_CIDR, GARBAGE];
+        let controllers =
+            COMPARED.map(|(_, upstream)| upstream).into_iter().chain([oracle::controller::GARBAGE]).collect();
         let plane = ControlPlane::up(&places.oracle, places.state.join(label), &fast(controllers)).await?;
         Self::new(label, &plane.kubeconfig(), Vec::new(), Some(plane)).await
     }
 
-    /// A real API server whose controllers are ours; upstream's garbage collector stays, since nobody replaces it.
-    pub async fn joined(places: &Places, label: &str) -> Result<Self> {
-        let controllers = vec![oracle::controller::GARBAGE];
+    /// A real API server on which the named controllers are ours; the rest, and the garbage collector, are upstream's.
+    pub async fn joined(places: &Places, label: &str, ours: &[String]) -> Result<Self> {
+        let theirs =
+            COMPARED.iter().filter(|(name, _)| !ours.iter().any(|our| our == name)).map(|(_, upstream)| *upstream);
+        let controllers = theirs.chain([oracle::controller::GARBAGE]).collect();
         let plane = ControlPlane::up(&places.oracle, places.state.join(label), &fast(controllers)).await?;
-        let ours = start_controllers(places, label, &plane.kubeconfig())?;
+        let ours = start_controllers(places, label, &plane.kubeconfig(), &ours.join(","))?;
         Self::new(label, &plane.kubeconfig(), vec![ours], Some(plane)).await
     }
 
-    /// Our API server with our controllers.
-    pub async fn portolan(places: &Places, label: &str) -> Result<Self> {
+    /// Our API server with the named controllers of ours, and our garbage collector.
+    pub async fn portolan(places: &Places, label: &str, ours: &[String]) -> Result<Self> {
         let kubeconfig = places.state.join(format!("{label}.kubeconfig"));
         let log = places.out.join(format!("{label}-apiserver.log"));
         let arguments = [
@@ -104,7 +111,7 @@ impl Side {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let ours = start_controllers(places, label, &kubeconfig)?;
+        let ours = start_controllers(places, label, &kubeconfig, &(ours.join(",") + ",garbagecollector"))?;
         Self::new(label, &kubeconfig, vec![("portolan apiserver".to_owned(), server, log), ours], None).await
     }
 
@@ -237,9 +244,14 @@ fn fast(controllers: Vec<&'static str>) -> oracle::Options {
     }
 }
 
-fn start_controllers(places: &Places, label: &str, kubeconfig: &Path) -> Result<(String, Process, PathBuf)> {
+fn start_controllers(
+    places: &Places,
+    label: &str,
+    kubeconfig: &Path,
+    controllers: &str,
+) -> Result<(String, Process, PathBuf)> {
     let log = places.out.join(format!("{label}-controllers.log"));
-    let arguments = controllers_arguments(kubeconfig, OURS);
+    let arguments = controllers_arguments(kubeconfig, controllers);
     Ok(("portolan controllers".to_owned(), Process::start(&places.portolan, &arguments, &log)?, log))
 }
 

@@ -83,7 +83,7 @@ pub fn finish(outcome: &Outcome, places: &Places) -> Result<bool> {
         "  quiet points             {}, {} objects with {} endpoints in slices compared",
         outcome.quiet_points, outcome.subjects, outcome.endpoints
     );
-    println!("  upstream had to be touched at {} of them", outcome.upstream_late);
+    println!("  had to be touched at     {} and {} of them", outcome.upstream_late, outcome.ours_late);
     println!(
         "  division into slices     alike in {} of {} groups; {} and {} slices",
         packing.alike, packing.groups, packing.first, packing.second

@@ -49,7 +49,11 @@ impl Generator {
     }
 
     fn endpoints(&mut self) -> Value {
-        let subsets: Vec<Value> = (0..self.rng.usize(0..3)).map(|_| self.subset()).collect();
+        let mut subsets: Vec<Value> = (0..self.rng.usize(0..3)).map(|_| self.subset()).collect();
+        let applications = |subset: &Value| subset["ports"].to_string().contains("appProtocol");
+        if subsets.iter().filter(|subset| applications(subset)).count() > 1 {
+            subsets.truncate(1);
+        }
         let mut metadata = json!({"labels": {"made-by": "user"}});
         if self.chance(15) {
             metadata["labels"]["endpointslice.kubernetes.io/skip-mirror"] = "true".into();
@@ -120,30 +124,37 @@ impl Generator {
         let services = self.model.services.clone();
         let (namespace, name) = self.some_key(&services, |_| true)?;
         let selector = format!("kubernetes.io/service-name={name}");
-        let (what, request) = match self.rng.u32(0..7) {
-            0 | 1 => ("delete", Request::delete_selected(request::SLICES, &namespace, &selector)),
-            2 => {
+        let mut loses = None;
+        let (what, request) = match self.rng.u32(0..14) {
+            0..5 => ("delete", Request::delete_selected(request::SLICES, &namespace, &selector)),
+            5..8 => {
                 let body = json!({"endpoints": []});
                 ("empty", Request::merge_selected(request::SLICES, &namespace, &selector, body))
             }
-            3 => {
+            8..10 => {
                 let body = json!({"ports": [{"name": "odd", "port": 1, "protocol": "TCP"}]});
                 ("change ports of", Request::merge_selected(request::SLICES, &namespace, &selector, body))
             }
-            4 => {
+            10..12 => {
                 let body = json!({"metadata": {"labels": {"intruder": "yes"}}});
                 ("label", Request::merge_selected(request::SLICES, &namespace, &selector, body))
             }
-            5 => {
+            12 => {
+                loses = Some(format!("{namespace}/{name}"));
                 let body = json!({"metadata": {"labels": {"endpointslice.kubernetes.io/managed-by": "somebody"}}});
                 ("take over", Request::merge_selected(request::SLICES, &namespace, &selector, body))
             }
             _ => {
+                loses = Some(format!("{namespace}/{name}"));
                 let body = json!({"metadata": {"labels": {"kubernetes.io/service-name": null}}});
                 ("unhook", Request::merge_selected(request::SLICES, &namespace, &selector, body))
             }
         };
-        Some(Step::after_rest(format!("a user: {what} slices of {namespace}/{name}"), request))
+        if loses.is_some() {
+            self.model.lost.insert((namespace.clone(), name.clone()), self.made);
+        }
+        let step = Step::after_rest(format!("a user: {what} slices of {namespace}/{name}"), request);
+        Some(Step { loses, ..step })
     }
 
     /// A slice of somebody else's for a Service: controllers leave it alone.

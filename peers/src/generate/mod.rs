@@ -28,6 +28,8 @@ const ZONES: [&str; 3] = ["east", "west", "south"];
 const NODES: [&str; 6] = ["n1", "n2", "n3", "n4", "n5", "n6"];
 /// More pods than this, and some are removed first.
 const CROWD: usize = 260;
+/// For so many steps a Service of which upstream has lost track is left like that.
+const LOST_FOR: usize = 15;
 
 /// What happens at once.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -39,21 +41,24 @@ pub struct Step {
     /// Whether it touches what controllers write, and has to wait until they have come to rest.
     #[serde(default)]
     pub after_rest: bool,
+    /// The Service (namespace/name) of which upstream's controllers lose track by it: see [`crate::deliberate`].
+    #[serde(default)]
+    pub loses: Option<String>,
     /// The requests.
     pub requests: Vec<Request>,
 }
 
 impl Step {
     fn new(title: String, requests: Vec<Request>) -> Self {
-        Self { title, parallel: false, after_rest: false, requests }
+        Self { title, parallel: false, after_rest: false, loses: None, requests }
     }
 
     fn parallel(title: String, requests: Vec<Request>) -> Self {
-        Self { title, parallel: true, after_rest: false, requests }
+        Self { title, parallel: true, after_rest: false, loses: None, requests }
     }
 
     fn after_rest(title: String, request: Request) -> Self {
-        Self { title, parallel: false, after_rest: true, requests: vec![request] }
+        Self { title, parallel: false, after_rest: true, loses: None, requests: vec![request] }
     }
 }
 
@@ -71,6 +76,8 @@ struct Model {
     /// Slices that were created by hand.
     foreign: BTreeMap<Key, ()>,
     cidrs: BTreeMap<String, Cidr>,
+    /// Services of which upstream has lost track, and since which step.
+    lost: BTreeMap<Key, usize>,
 }
 
 /// Numbers that are never given out twice.
@@ -107,6 +114,7 @@ impl Generator {
             custom: BTreeMap::new(),
             foreign: BTreeMap::new(),
             cidrs: BTreeMap::new(),
+            lost: BTreeMap::new(),
         };
         Self { rng: Rng::with_seed(seed), now, model, before: None, next: Counters::default(), made: 0, bursts }
     }
@@ -168,6 +176,9 @@ impl Generator {
         }
         if self.model.pods.len() < 20 {
             return self.create_pods();
+        }
+        if let Some(step) = self.find_lost() {
+            return Some(step);
         }
         if self.model.pods.len() > CROWD {
             return self.delete_crowd();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{APPS, Generator, Key, Step};
+use super::{APPS, Generator, Key, LOST_FOR, Step};
 use crate::request::{self, Request};
 
 /// A Service of the model.
@@ -115,7 +115,19 @@ impl Generator {
     pub(super) fn delete_service(&mut self) -> Option<Step> {
         let services = self.model.services.clone();
         let key = self.some_key(&services, |_| true)?;
-        self.model.services.remove(&key);
+        self.delete_named(&key)
+    }
+
+    /// Deletes a Service of which upstream has lost track, so that it is compared again.
+    pub(super) fn find_lost(&mut self) -> Option<Step> {
+        let (made, lost) = (self.made, self.model.lost.clone());
+        let key = lost.iter().find(|(_, since)| made > *since + LOST_FOR).map(|(key, _)| key.clone())?;
+        self.model.lost.remove(&key);
+        if self.model.services.contains_key(&key) { self.delete_named(&key) } else { None }
+    }
+
+    fn delete_named(&mut self, key: &Key) -> Option<Step> {
+        self.model.services.remove(key);
         let title = format!("delete Service {}/{}", key.0, key.1);
         Some(Step::new(title, vec![Request::delete(request::SERVICES, &key.0, &key.1, None)]))
     }
