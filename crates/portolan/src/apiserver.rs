@@ -25,12 +25,11 @@ use crate::{
 ///
 /// For those who bring the rest themselves, and for tests of other programs against a real API. Prints where the API is,
 /// then stays until Ctrl-C. Access is by client certificate; the kubeconfig holds an administrator's.
-///
-/// Examples:
-///   portolan apiserver --ephemeral --kubeconfig-out ./kubeconfig
-///   portolan controllers --kubeconfig ./kubeconfig --leader-elect=false
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "\
+Examples:
+  portolan apiserver --ephemeral --kubeconfig-out ./kubeconfig
+  portolan controllers --kubeconfig ./kubeconfig --leader-elect=false")]
 pub struct Options {
     /// Where objects and certificates are kept [default: $XDG_STATE_HOME/portolan or ~/.local/state/portolan].
     #[arg(long, value_name = "DIR", conflicts_with = "ephemeral")]

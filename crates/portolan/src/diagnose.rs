@@ -20,13 +20,12 @@ use crate::{
 /// Walks a Service from its address to its pods and names the first broken link, with evidence
 ///
 /// Only reads. Exit code 0: every link holds; 1: a link is broken; 2: could not look.
-///
-/// Examples:
-///   portolan diagnose svc/web
-///   portolan diagnose svc/web -n shop --context staging
-///   portolan diagnose web -o json
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "\
+Examples:
+  portolan diagnose svc/web
+  portolan diagnose svc/web -n shop --context staging
+  portolan diagnose web -o json")]
 pub struct Options {
     /// The Service, as `svc/NAME` or `NAME`.
     service: String,

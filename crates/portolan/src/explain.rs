@@ -12,14 +12,13 @@ use crate::{
 };
 
 /// Says what an event reason means, who is hurt and what to do; without a reason, lists them all
-///
-/// Examples:
-///   portolan explain
-///   portolan explain SyncLoadBalancerFailed
-///   portolan explain HostPortConflict --lang zh
-///   portolan explain IPNotAllocated -o json
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "\
+Examples:
+  portolan explain
+  portolan explain SyncLoadBalancerFailed
+  portolan explain HostPortConflict --lang zh
+  portolan explain IPNotAllocated -o json")]
 pub struct Options {
     /// The reason as an Event spells it; without it, all are listed.
     reason: Option<String>,

@@ -20,7 +20,6 @@ use stage::Stage;
 /// load and counts failures, breaks the selector and lets `diagnose` find it, repairs it, deletes the Service and
 /// prints its events. Exit code 0 only if every step was observed.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub struct Options {}
 
 /// Starts a throw-away world that plays the demo.

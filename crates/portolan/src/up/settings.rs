@@ -28,13 +28,12 @@ pub const OUTSIDE_NETWORK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 51, 
 ///
 /// Prints where the API is and where the kubeconfig lies, then stays until Ctrl-C. Node ports and load balancers are
 /// forwarded to loopback ports, which are printed as they come up.
-///
-/// Examples:
-///   portolan up --ephemeral
-///   export KUBECONFIG=~/.local/state/portolan/kubeconfig; kubectl get nodes
-///   portolan up --nodes 3 --image mydb=/usr/local/bin/mydb
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "\
+Examples:
+  portolan up --ephemeral
+  export KUBECONFIG=~/.local/state/portolan/kubeconfig; kubectl get nodes
+  portolan up --nodes 3 --image mydb=/usr/local/bin/mydb")]
 pub struct Options {
     /// How many nodes.
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_NODES)))]
