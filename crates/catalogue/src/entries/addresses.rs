@@ -3,7 +3,7 @@
 //! Upstream has no such reasons. Nearest are the repair loops in `pkg/registry/core/service` of Kubernetes and
 //! MetalLB's `controller/service.go`.
 
-use super::{DESCRIBE_SERVICE, DIAGNOSE, alias, check, message, misreading, remedy};
+use super::{DESCRIBE_SERVICE, DIAGNOSE, alias, check, message, misreading, noted, remedy};
 use crate::lang::text;
 use crate::{Api, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
@@ -18,8 +18,9 @@ const IP_ALLOCATED: Entry = Entry {
         emits: true,
         when: text(
             "When a Service is given an external address from the local pool that it did not \
-             have before.",
-            "本地地址池为 Service 分配了一个它原先没有的外部地址时。",
+             have before; and, from kubelet on the Pod, when a pod has got its address.",
+            "本地地址池为 Service 分配了一个它原先没有的外部地址时；另外，Pod 得到地址时，由 kubelet 挂在 \
+             Pod 上。",
         ),
     },
     emitter: "service-controller",
@@ -27,7 +28,14 @@ const IP_ALLOCATED: Entry = Entry {
     api: Api::Core,
     versions: Versions::NEVER,
     summary: text("A Service got an external address from a pool", "Service 从地址池得到外部地址"),
-    messages: &[message("MetalLB", "Assigned IP [\"{address}\"]"), message("Portolan", "Assigned IP [\"{address}\"]")],
+    messages: &[
+        message("MetalLB, Portolan", "Assigned IP [\"{address}\"]"),
+        noted(
+            "Portolan, from kubelet",
+            "Successfully allocated IP {address} to pod {pod}",
+            text("On the Pod.", "挂在 Pod 上。"),
+        ),
+    ],
     meaning: text(
         "An address was taken out of a pool and now belongs to this Service. No part of \
          Kubernetes says this word: the ClusterIP is in the object from the moment of its \
@@ -90,9 +98,12 @@ const IP_NOT_ALLOCATED: Entry = Entry {
         emits: true,
         when: text(
             "When the local pool of external addresses cannot serve a Service: it is used up, or \
-             the address asked for is outside it or taken. SyncLoadBalancerFailed follows.",
-            "本地外部地址池无法满足 Service 时：池已用尽，或指定的地址不在池内、已被占用。随后出\
-             现 SyncLoadBalancerFailed。",
+             the address asked for is outside it or taken; SyncLoadBalancerFailed follows. Also, \
+             from kubelet on the Pod, when the pod range of a node is used up; \
+             FailedCreatePodSandBox follows.",
+            "本地外部地址池无法满足 Service 时：池已用尽，或指定的地址不在池内、已被占用；随后出现 \
+             SyncLoadBalancerFailed。另外，节点的 Pod 地址段用尽时，由 kubelet 挂在 Pod 上；随后出现 \
+             FailedCreatePodSandBox。",
         ),
     },
     emitter: "service-controller",
@@ -102,6 +113,11 @@ const IP_NOT_ALLOCATED: Entry = Entry {
     summary: text("No external address for the Service", "Service 分不到外部地址"),
     messages: &[
         message("Portolan", "Failed to allocate IP for \"{namespace}/{name}\": {error}"),
+        noted(
+            "Portolan, from kubelet",
+            "Failed to allocate IP to pod {pod}: {error}",
+            text("On the Pod.", "挂在 Pod 上。"),
+        ),
         message("MetalLB, reason AllocationFailed", "Failed to allocate IP for \"{namespace}/{name}\": {error}"),
     ],
     meaning: text(

@@ -13,7 +13,14 @@ const NO_CLUSTER_DNS: Entry = Entry {
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
-    portolan: Portolan { emits: false, when: NOT_YET },
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When a pod wants the cluster's DNS and the node agent was given no address of it, on the \
+             Node and on the Pod.",
+            "Pod 要使用集群 DNS 而节点代理没有它的地址时，Node 和 Pod 上各一条。",
+        ),
+    },
     emitter: "kubelet",
     object: "Pod, Node",
     api: Api::Core,
@@ -107,7 +114,9 @@ const RESOLV_CONF: Entry = Entry {
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
-    portolan: Portolan { emits: false, when: NOT_YET },
+    portolan: Portolan {
+        emits: true, when: text("Once, when a node agent starts.", "节点代理启动时检查一次。")
+    },
     emitter: "kubelet",
     object: "Node",
     api: Api::Core,

@@ -14,20 +14,35 @@ const HOST_PORT_CONFLICT: Entry = Entry {
     category: Category::Network,
     status: Status::Legacy { instead: &["FailedScheduling", "NodePorts"] },
     portolan: Portolan {
-        emits: false,
+        emits: true,
         when: text(
-            "Its scheduler keeps two such pods off one node and says FailedScheduling; its nodes \
-             do not refuse a pod that was bound past the scheduler.",
-            "它的调度器不会把这样的两个 Pod 放到同一节点，并以 FailedScheduling 说明；绕过调度器\
-             绑定的 Pod，节点目前不会拒绝。",
+            "When another pod, or any process of the node, holds a host port of a pod that was \
+             bound there. The pod stays Pending and starts as soon as the port is free. The \
+             scheduler keeps two such pods off one node and says FailedScheduling.",
+            "Pod 绑定到节点，而它的主机端口被另一个 Pod 或节点上的任何进程占用时。Pod 停在 Pending，端\
+             口一空出就启动。调度器不会把这样的两个 Pod 放到同一节点，并以 FailedScheduling 说明。",
         ),
     },
     emitter: "kubelet",
     object: "Pod",
     api: Api::Core,
     versions: Versions { since: Bound::Unverified("0.x"), until: Bound::Unverified("1.6") },
-    summary: text("A host port is taken by another pod", "主机端口已被其他 Pod 占用"),
+    summary: text("A host port is taken", "主机端口已被占用"),
     messages: &[
+        noted(
+            "Portolan",
+            "hostPort {port}/{protocol} is already in use by pod {namespace}/{name}",
+            text(
+                "Followed by ` on {address}` after the protocol, if the pod asked for one address.",
+                "如果 Pod 只要求某个地址，协议之后还有 ` on {address}`。",
+            ),
+        ),
+        message("Portolan", "hostPort {port}/{protocol} is already in use by process {pid} ({command})"),
+        noted(
+            "Portolan",
+            "hostPort {port}/{protocol} is already in use by a socket of the node",
+            text("The process behind it could not be found out.", "查不出套接字属于哪个进程。"),
+        ),
         noted(
             "Kubernetes, reason NodePorts",
             "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod \
@@ -62,10 +77,12 @@ const HOST_PORT_CONFLICT: Entry = Entry {
         "Two pods of one node ask for the same protocol and host port, on the same host IP or \
          with one of them on all (0.0.0.0). Only one can have it. Ports of host-network pods \
          count too, since each of their container ports is a host port; ports of ordinary init \
-         containers and of finished pods do not.",
+         containers and of finished pods do not. Portolan also sees processes of the node that \
+         hold the port; in Kubernetes nothing looks for them.",
         "同一节点上的两个 Pod 要求相同的协议和主机端口，并且主机 IP 相同，或者其中一方要求所有地\
          址（0.0.0.0）。只能有一个得到。使用主机网络的 Pod 也算在内，因为它们的每个容器端口都是主\
-         机端口；普通 init 容器和已结束的 Pod 不算。",
+         机端口；普通 init 容器和已结束的 Pod 不算。Portolan 还能看到占用端口的节点进程；在 \
+         Kubernetes 中没有组件检查这一点。",
     ),
     impact: Impact {
         harm: Harm::High,
@@ -82,18 +99,20 @@ const HOST_PORT_CONFLICT: Entry = Entry {
             "Scheduled；或者 Pod 创建时就写了 spec.nodeName，绕过了调度器。",
         ),
         after: text(
-            "The pod is Failed and stays so. A ReplicaSet makes another; a DaemonSet deletes it \
-             with FailedDaemonPod and tries again, ever more slowly.",
-            "Pod 变为 Failed，不再恢复。ReplicaSet 会另建一个；DaemonSet 会以 FailedDaemonPod 事\
-             件将其删除并重试，间隔越来越长。",
+            "In Portolan the pod waits, and Created and Started follow once the port is free. In \
+             Kubernetes it is Failed and stays so: a ReplicaSet makes another, a DaemonSet \
+             deletes it with FailedDaemonPod and tries again, ever more slowly.",
+            "在 Portolan 中 Pod 会等待，端口空出后出现 Created 和 Started。在 Kubernetes 中 Pod 变为 \
+             Failed，不再恢复：ReplicaSet 会另建一个；DaemonSet 会以 FailedDaemonPod 事件将其删除并重试，\
+             间隔越来越长。",
         ),
     },
     checks: &[
         DESCRIBE_POD,
         check(
-            "Which of the two cases it is: Pending is the scheduler, Failed with NodePorts is \
-             the node.",
-            "属于哪种情形：Pending 是调度器拦下的，Failed 且原因为 NodePorts 是节点拦下的。",
+            "Which of the two cases it is in Kubernetes: Pending is the scheduler, Failed with \
+             NodePorts is the node.",
+            "在 Kubernetes 中属于哪种情形：Pending 是调度器拦下的，Failed 且原因为 NodePorts 是节点拦下的。",
             "kubectl get pod POD -n NAMESPACE -o jsonpath='{.status.phase} {.status.reason}'",
         ),
         check(
@@ -103,9 +122,9 @@ const HOST_PORT_CONFLICT: Entry = Entry {
              custom-columns=NS:.metadata.namespace,POD:.metadata.name,NODE:.spec.nodeName,PORTS:.spec.containers[*].ports[*].hostPort",
         ),
         check(
-            "On the node: processes outside Kubernetes that listen on the port. No event ever \
-             tells of them.",
-            "在节点上：Kubernetes 之外监听该端口的进程。任何事件都不会提到它们。",
+            "On the node: processes outside Kubernetes that listen on the port. No event of \
+             Kubernetes tells of them.",
+            "在节点上：Kubernetes 之外监听该端口的进程。Kubernetes 的任何事件都不会提到它们。",
             "ss -ltnup",
         ),
     ],
@@ -156,19 +175,22 @@ const HOST_PORT_CONFLICT: Entry = Entry {
                 "出现这条事件的 Pod 停在 Pending，调度器可能把它挪走。",
             ),
             text(
-                "Pending is the scheduler's case. A pod that the node refused is Failed for \
-                 good, and pods never move.",
-                "Pending 是调度器的情形。被节点拒绝的 Pod 永远是 Failed；而且 Pod 从不迁移。",
+                "Pods never move. In Kubernetes Pending is the scheduler's case, and a pod that \
+                 the node refused is Failed for good; in Portolan it waits on its node.",
+                "Pod 从不迁移。在 Kubernetes 中，Pending 是调度器的情形，被节点拒绝的 Pod 永远是 Failed；在 \
+                 Portolan 中，Pod 在原节点上等待。",
             ),
         ),
         misreading(
             text("It tells when a process on the host uses the port.", "宿主机上有进程占用该端口时，它会报告。"),
             text(
-                "Nothing checks that. The port mapping is a packet rule, not a listening socket: \
-                 the host process silently loses its traffic to the pod. Only a host-network pod \
-                 fails to bind, and that shows as BackOff.",
-                "没有任何组件检查这一点。端口映射是报文规则而非监听套接字：宿主机进程的流量会悄悄\
-                 改送给 Pod。只有使用主机网络的 Pod 才会绑定失败，表现为 BackOff。",
+                "In Portolan it does. In Kubernetes nothing checks that: the port mapping is a \
+                 packet rule, not a listening socket, and the host process silently loses its \
+                 traffic to the pod. Only a host-network pod fails to bind, and that shows as \
+                 BackOff.",
+                "在 Portolan 中确实会。在 Kubernetes 中没有任何组件检查这一点：端口映射是报文规则而非监听套\
+                 接字，宿主机进程的流量会悄悄改送给 Pod。只有使用主机网络的 Pod 才会绑定失败，表现为 \
+                 BackOff。",
             ),
         ),
         misreading(
@@ -194,7 +216,15 @@ const NODE_PORTS: Entry = Entry {
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
-    portolan: Portolan { emits: false, when: NOT_YET },
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "Only in the upstream vocabulary. In the full one the pod waits for its port, and \
+             HostPortConflict says for whom.",
+            "仅在 upstream 词表下发出。在 full 词表下 Pod 会等待端口，并由 HostPortConflict 说明被谁\
+             占用。",
+        ),
+    },
     emitter: "kubelet",
     object: "Pod",
     api: Api::Core,
@@ -273,8 +303,10 @@ const DNS_CONFIG: Entry = Entry {
         emits: true,
         when: text(
             "When the DNS settings of a pod, merged from its policy, the node and its dnsConfig, \
-             exceed the limits and were cut.",
-            "Pod 的 DNS 设置（由策略、节点和 dnsConfig 合并而成）超出上限而被截断时。",
+             exceed the limits and were cut. In the full vocabulary also, beside \
+             FailedCreatePodSandBox, when the node's resolv.conf cannot be read.",
+            "Pod 的 DNS 设置（由策略、节点和 dnsConfig 合并而成）超出上限而被截断时。在 full 词表下，节点的 \
+             resolv.conf 读不了时也会随 FailedCreatePodSandBox 一起发出。",
         ),
     },
     emitter: "kubelet",
@@ -292,6 +324,14 @@ const DNS_CONFIG: Entry = Entry {
             "Kubernetes, Portolan",
             "Search Line limits were exceeded, some search paths have been omitted, the applied \
              search line is: {searches}",
+        ),
+        noted(
+            "Portolan",
+            "Forming DNS config with policy {policy} failed: {error}",
+            text(
+                "The node's resolv.conf cannot be used, and the pod does not start before it can.",
+                "节点的 resolv.conf 无法使用，修好之前 Pod 不会启动。",
+            ),
         ),
     ],
     meaning: text(
@@ -380,10 +420,11 @@ const DNS_CONFIG: Entry = Entry {
                 "kubelet 无法生成 DNS 配置，所以 Pod 解析不了域名。",
             ),
             text(
-                "It could, and did; only the surplus is missing. A resolv.conf that cannot be \
-                 read shows as FailedCreatePodSandBox, and the pod does not start.",
-                "配置已经生成，只是少了超出的部分。resolv.conf 读不了时，显示为 \
-                 FailedCreatePodSandBox，而且 Pod 不会启动。",
+                "If the text speaks of limits it could, and did; only the surplus is missing. A \
+                 resolv.conf that cannot be read shows as FailedCreatePodSandBox in Kubernetes, \
+                 and the pod does not start.",
+                "文字里说的是上限，就表示配置已经生成，只是少了超出的部分。resolv.conf 读不了时，Kubernetes \
+                 显示为 FailedCreatePodSandBox，而且 Pod 不会启动。",
             ),
         ),
         misreading(

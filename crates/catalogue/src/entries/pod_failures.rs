@@ -15,11 +15,13 @@ const FAILED_SYNC: Entry = Entry {
     category: Category::Workloads,
     status: Status::Current,
     portolan: Portolan {
-        emits: false,
+        emits: true,
         when: text(
-            "Its node agent starts the processes itself and has no runtime to ask, so the \
-             situation does not arise.",
-            "它的节点代理自己启动进程，不需要询问运行时，不会出现这种情形。",
+            "When a node agent takes a pod up again and cannot read what it knows of the pod's \
+             earlier runs, such as its logs. It tries again until it can; nothing is started \
+             before.",
+            "节点代理重新接手一个 Pod，却读不到它此前运行的记录（如日志）时。会一直重试到能读为止，在此之前\
+             不启动任何东西。",
         ),
     },
     emitter: "kubelet",
@@ -27,13 +29,15 @@ const FAILED_SYNC: Entry = Entry {
     api: Api::Core,
     versions: Versions::since("1.27"),
     summary: text("The node could not sync the pod", "节点未能同步 Pod"),
-    messages: &[message("Kubernetes", "error determining status: {error}")],
+    messages: &[message("Kubernetes, Portolan", "error determining status: {error}")],
     meaning: text(
         "The kubelet asked its container runtime about the pod and got no usable answer, so it \
          does not know what runs and leaves things as they are until the next try. It is a \
-         statement about the runtime of the node, not about the pod or its ports.",
+         statement about the node, not about the pod or its ports. Portolan has no runtime \
+         beside its node agent; there it is the agent's own records that cannot be read.",
         "kubelet 向容器运行时询问 Pod 的情况，没有得到可用的回答，因此不知道什么在运行，暂且维持\
-         原状，等下一次再试。它说的是节点上的运行时，而不是 Pod 或端口。",
+         原状，等下一次再试。它说的是节点，而不是 Pod 或端口。Portolan 的节点代理没有另外的运行时，那里读\
+         不到的是代理自己的记录。",
     ),
     impact: Impact {
         harm: Harm::Medium,
