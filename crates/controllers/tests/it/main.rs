@@ -4,5 +4,7 @@ mod balancers;
 mod cluster;
 mod endpoints;
 mod endpointslice;
+mod repair;
+mod servicecidr;
 mod workloads;
 mod world;
