@@ -2,7 +2,7 @@
 //!
 //! Upstream: `pkg/kubelet/network/dns/dns.go`.
 
-use super::{DESCRIBE_POD, NOT_YET, check, message, misreading, noted, remedy};
+use super::{DESCRIBE_POD, check, message, misreading, noted, remedy};
 use crate::lang::text;
 use crate::{Api, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 

@@ -2,7 +2,7 @@
 //!
 //! Upstream: the NodePorts predicate that scheduler and kubelet share, and `pkg/kubelet/network/dns/dns.go`.
 
-use super::{DESCRIBE_POD, NOT_YET, alias, check, message, misreading, noted, remedy};
+use super::{DESCRIBE_POD, alias, check, message, misreading, noted, remedy};
 use crate::lang::text;
 use crate::{Api, Bound, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
