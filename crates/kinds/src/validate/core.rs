@@ -118,9 +118,7 @@ pub(super) fn lease(report: &mut Report, lease: &Value) {
     if let Some(spec) = at(lease, "spec") {
         report.not_negative("spec", spec, "leaseTransitions");
     }
-    if at(lease, "spec.holderIdentity").is_some_and(|holder| holder == "") {
-        report.invalid("spec.holderIdentity", "", "must not be empty");
-    }
+    // An empty holder is how a leader hands over.
 }
 
 pub(super) fn service_cidr(report: &mut Report, object: &Value) {
