@@ -44,7 +44,8 @@ pub async fn run_all(
     parts.spawn(namespace::run(client(namespace::NAME), metrics(namespace::NAME), stop.clone()));
     parts.spawn(serviceaccount::run(client(serviceaccount::NAME), metrics(serviceaccount::NAME), stop.clone()));
     parts.spawn(garbage::run(client(garbage::NAME), metrics(garbage::NAME), stop.clone()));
-    parts.spawn(nodes::run(client(nodes::NAME), metrics(nodes::NAME), stop));
+    let name = nodes::NAME;
+    parts.spawn(nodes::run(client(name), recorder(name), metrics(name), stop));
     while parts.join_next().await.is_some() {}
 }
 

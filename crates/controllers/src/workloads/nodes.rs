@@ -1,223 +1,414 @@
-//! Nodes that have gone silent: their condition Ready becomes Unknown, and their pods are no longer ready.
+//! Nodes that have gone silent or say that they are not ready: their conditions, their taints, and what becomes of
+//! their pods.
 //!
-//! A node is silent when its Lease has not changed for the grace period *as seen here*: clocks of other machines are
-//! not compared. Upstream: `pkg/controller/nodelifecycle`.
+//! ```text
+//! Lease stands still -> conditions Unknown -> pods not ready -> taint NoExecute -> (tolerated for 300 s) -> pods deleted
+//! ```
+//!
+//! A node is silent when neither its Lease nor its heartbeat has changed for the grace period *as seen here*: clocks of
+//! other machines are not compared. Everything but the deletion of pods is taken back when the node speaks again.
+//! Upstream: `pkg/controller/nodelifecycle`, `pkg/controller/tainteviction`, `pkg/controller/util/node`.
 
-use std::{collections::HashMap, future::Future, time::Duration};
+mod apply;
+mod eviction;
+mod health;
+mod zones;
 
-use jiff::Timestamp;
-use k8s_openapi::{
-    api::{
-        coordination::v1::Lease,
-        core::v1::{Node, Pod},
-    },
-    apimachinery::pkg::apis::meta::v1::Time,
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{HashMap, HashSet},
+    future::Future,
+    sync::Arc,
+    time::Duration,
 };
-use kube::{
-    Api, Client,
-    api::{ListParams, Patch, PatchParams},
-    runtime::watcher,
+
+use k8s_openapi::api::{
+    coordination::v1::Lease,
+    core::v1::{Node, Pod, Taint},
 };
+use kube::{Api, Client, runtime::watcher};
+use portolan_events::Recorder;
 use portolan_objects::{ObjectKey, pod};
 use portolan_runtime::{Backoff, Change, Failure, Inputs, Metrics, Options, Reconciler};
-use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
 use super::{
-    cache::{Cache, by_controller},
-    is_gone,
+    cache::{Cache, Transition, by_controller, uid},
     timers::Timers,
 };
+use health::Ready;
+use zones::Zones;
 
-/// The component that the API's log names.
+/// The component that the API's log and the events name.
 pub const NAME: &str = "node-controller";
-/// How long a node may be silent (`--node-monitor-grace-period` before 1.32).
-const GRACE: Duration = Duration::from_secs(40);
+/// How patient the controller is.
+#[derive(Debug, Clone, Copy)]
+pub struct Config {
+    /// How long a node may be silent (`--node-monitor-grace-period`).
+    pub grace: Duration,
+    /// How long a new node may take to say its first word (`--node-startup-grace-period`).
+    pub startup_grace: Duration,
+    /// How long a node is not ready before its pods are threatened: one failure that silences several nodes is seen as
+    /// one (`--node-monitor-period`).
+    pub settle: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(50), startup_grace: Duration::from_secs(60), settle: Duration::from_secs(5) }
+    }
+}
+
 /// Namespace of the nodes' leases.
 const LEASES: &str = "kube-node-lease";
 
+/// Runs the controller until `stop`, as patient as upstream's.
+pub async fn run(client: Client, recorder: Recorder, metrics: Metrics, stop: CancellationToken) {
+    run_with(client, recorder, Config::default(), metrics, stop).await;
+}
+
 /// Runs the controller until `stop`.
-pub async fn run(client: Client, metrics: Metrics, stop: CancellationToken) {
+pub async fn run_with(client: Client, recorder: Recorder, config: Config, metrics: Metrics, stop: CancellationToken) {
     let leases = Api::<Lease>::namespaced(client.clone(), LEASES);
-    let inputs = Inputs::new().all(&client, Input::Node).watch(leases, watcher::Config::default(), Input::Lease);
+    let inputs = Inputs::new().all(&client, Input::Node).all(&client, Input::Pod).watch(
+        leases,
+        watcher::Config::default(),
+        Input::Lease,
+    );
     let options = Options {
         name: NAME,
-        workers: 4,
+        workers: 8,
         backoff: Backoff { base: Duration::from_millis(500), max: Duration::from_secs(60), attempts: None },
         timeout: Duration::from_secs(60),
     };
-    let part = Nodes { client, nodes: Cache::new(by_controller), heard: HashMap::new(), timers: Timers::default() };
-    portolan_runtime::run(part, inputs, options, metrics, stop).await;
+    portolan_runtime::run(Nodes::new(client, recorder, config), inputs, options, metrics, stop).await;
 }
 
 #[allow(clippy::large_enum_variant)] // Moved once, from the watch into the index.
 enum Input {
     Node(Change<Node>),
+    Pod(Change<Pod>),
     Lease(Change<Lease>),
+}
+
+/// What is planned one at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Node(String),
+    Pod(ObjectKey),
+}
+
+/// The next step for one node or pod.
+#[derive(Debug)]
+enum Plan {
+    /// Nothing now; look again.
+    Wait(Duration),
+    /// The node has not been heard of: its pods are not ready, and it is in an unknown state.
+    Silence(Arc<Node>, Vec<Arc<Pod>>),
+    /// The node is not ready any more: tell, and mark its pods.
+    Tell(Arc<Node>, Vec<Arc<Pod>>),
+    /// The taints that it should have.
+    Taint(Arc<Node>, Vec<Taint>),
+    /// A pod has come to a node that is not ready.
+    Mark(Arc<Pod>),
+    /// The pod has been tolerated long enough.
+    Evict(Arc<Pod>),
+}
+
+/// What was done.
+enum Outcome {
+    Waited(Duration),
+    /// The node's change of state has been told.
+    Told,
+    Done,
+}
+
+/// One node's life as seen here.
+struct Life {
+    /// When it was last heard of.
+    heard: Instant,
+    /// Since when it has not been ready.
+    unready: Option<Instant>,
+    /// That it stopped being ready has not been told yet.
+    untold: bool,
 }
 
 struct Nodes {
     client: Client,
+    recorder: Recorder,
+    config: Config,
     nodes: Cache<Node>,
-    /// When each node was last heard of.
-    heard: HashMap<String, Instant>,
-    timers: Timers<String>,
+    /// By node.
+    pods: Cache<Pod>,
+    lives: HashMap<String, Life>,
+    /// Pods that were just bound: if the node is not ready, they are not either.
+    fresh: HashSet<ObjectKey>,
+    /// Since when each pod, by uid, has been threatened by taints.
+    threatened: HashMap<ObjectKey, (String, Instant)>,
+    zones: Zones,
+    timers: Timers<Key>,
 }
 
-/// What to do about one node.
-enum Plan {
-    /// It is well; look again when it could have been silent for too long.
-    Wait(Duration),
-    /// It is silent.
-    Silent,
+impl Nodes {
+    fn new(client: Client, recorder: Recorder, config: Config) -> Self {
+        let by_node = |pod: &Pod| pod::node(pod).unwrap_or_default().to_owned();
+        Self {
+            client,
+            recorder,
+            config,
+            nodes: Cache::new(by_controller),
+            pods: Cache::new(by_node),
+            lives: HashMap::new(),
+            fresh: HashSet::new(),
+            threatened: HashMap::new(),
+            zones: Zones::default(),
+            timers: Timers::default(),
+        }
+    }
+
+    fn index_nodes(&mut self, change: Change<Node>, dirty: &mut Vec<Key>) {
+        let mut seen = Vec::new();
+        self.nodes.take(change, |transition| seen.push(owned(transition)));
+        for (old, new) in seen {
+            self.follow_node((old.as_ref(), new.as_ref()), dirty);
+        }
+    }
+
+    /// Takes one node's change into account, whoever made it.
+    fn follow_node(&mut self, (old, new): Transition<'_, Node>, dirty: &mut Vec<Key>) {
+        let Some(any) = new.or(old) else { return };
+        let name = ObjectKey::of(&**any).name;
+        dirty.push(Key::Node(name.clone()));
+        let (was, is) = (old.map(|node| health::ready(node)), new.map(|node| health::ready(node)));
+        match new {
+            None => {
+                self.lives.remove(&name);
+                self.timers.forget(&Key::Node(name.clone()));
+            }
+            Some(node) => {
+                let now = Instant::now();
+                let life = self.lives.entry(name.clone()).or_insert(Life { heard: now, unready: None, untold: false });
+                let spoke = old.is_some_and(|old| health::heartbeat(old) != health::heartbeat(node));
+                // Only the node itself says that it is ready.
+                if spoke || (was != is && is == Some(Ready::True)) {
+                    life.heard = now;
+                }
+                life.unready = match is {
+                    Some(Ready::True | Ready::Never) | None => None,
+                    Some(_) => life.unready.or(Some(now)),
+                };
+                life.untold = life.unready.is_some() && (life.untold || was == Some(Ready::True));
+            }
+        }
+        if was != is {
+            self.follow_readiness(dirty);
+        }
+        if was != is || old.map(|node| eviction::threats(node)) != new.map(|node| eviction::threats(node)) {
+            dirty.extend(self.pods.group(&name).map(|pod| Key::Pod(ObjectKey::of(&**pod))));
+        }
+    }
+
+    /// A node that changes sides may decide what is done to others.
+    fn follow_readiness(&mut self, dirty: &mut Vec<Key>) {
+        let recovered = self.zones.update(self.nodes.iter().map(|node| &**node));
+        if recovered {
+            // Nobody was heard: it may have been us. Everybody gets another chance.
+            self.lives.values_mut().for_each(|life| life.heard = Instant::now());
+        }
+        let unready = self.lives.iter().filter(|(_, life)| life.unready.is_some());
+        dirty.extend(unready.map(|(name, _)| Key::Node(name.clone())));
+    }
+
+    fn index_pods(&mut self, change: Change<Pod>, dirty: &mut Vec<Key>) {
+        let (nodes, fresh) = (&self.nodes, &mut self.fresh);
+        let (threatened, timers) = (&mut self.threatened, &mut self.timers);
+        self.pods.take(change, |(old, new)| {
+            let Some(any) = new.or(old) else { return };
+            let key = ObjectKey::of(&**any);
+            let Some(pod) = new else {
+                fresh.remove(&key);
+                threatened.remove(&key);
+                timers.forget(&Key::Pod(key));
+                return;
+            };
+            let Some(node) = pod::node(pod) else { return };
+            let newly = old.and_then(|old| pod::node(old)) != Some(node);
+            if newly {
+                fresh.insert(key.clone());
+            }
+            let changed = newly || old.map(|old| eviction::tolerations(old)) != Some(eviction::tolerations(pod));
+            let there = nodes.get(&ObjectKey::new("", node));
+            if changed && there.is_some_and(|node| health::ready(node) != Ready::True || eviction::is_threat(node)) {
+                dirty.push(Key::Pod(key));
+            }
+        });
+    }
+
+    fn plan_node(&mut self, name: &str) -> Option<Plan> {
+        let node = self.nodes.get(&ObjectKey::new("", name))?.clone();
+        let life = self.lives.get(name)?;
+        let ready = health::ready(&node);
+        let silent = life.heard.elapsed();
+        let grace = if ready == Ready::Never { self.config.startup_grace } else { self.config.grace };
+        if ready != Ready::Unknown && silent >= grace {
+            return Some(Plan::Silence(node.clone(), self.pods_of(name)));
+        }
+        if life.untold {
+            return Some(Plan::Tell(node, self.pods_of(name)));
+        }
+        let (threat, wait) = self.threat(&node, ready, life.unready);
+        if let Some(taints) = health::taints(&node, threat) {
+            return Some(Plan::Taint(node, taints));
+        }
+        let silence = (ready != Ready::Unknown).then(|| grace - silent);
+        let wait = silence.into_iter().chain(wait).min()?;
+        self.wait(Key::Node(name.to_owned()), wait)
+    }
+
+    /// Which of the taints that drive pods out the node should have, and when to look again.
+    fn threat(
+        &mut self,
+        node: &Node,
+        ready: Ready,
+        since: Option<Instant>,
+    ) -> (Option<&'static str>, Option<Duration>) {
+        let Some(wanted) = health::threat(ready) else { return (None, None) };
+        if self.zones.is_all_lost() {
+            return (None, None);
+        }
+        if eviction::is_threat(node) {
+            // It may say "not ready" after having been unreachable, and the other way round.
+            return (Some(wanted), None);
+        }
+        let settled = since.map_or(Duration::ZERO, |since| self.config.settle.saturating_sub(since.elapsed()));
+        if !settled.is_zero() {
+            return (None, Some(settled));
+        }
+        match self.zones.turn(node) {
+            Some(Duration::ZERO) => (Some(wanted), None),
+            wait => (None, wait),
+        }
+    }
+
+    fn pods_of(&self, node: &str) -> Vec<Arc<Pod>> {
+        self.pods.group(node).cloned().collect()
+    }
+
+    fn plan_pod(&mut self, key: &ObjectKey) -> Option<Plan> {
+        let pod = self.pods.get(key)?.clone();
+        let node = self.nodes.get(&ObjectKey::new("", pod::node(&pod)?))?;
+        let ready = health::ready(node);
+        if self.fresh.remove(key) && matches!(ready, Ready::False | Ready::Unknown) && health::counts_as_ready(&pod) {
+            return Some(Plan::Mark(pod));
+        }
+        let Some(patience) = eviction::patience(node, &pod).filter(|_| !pod::is_terminating(&pod)) else {
+            self.threatened.remove(key);
+            return None;
+        };
+        let now = Instant::now();
+        let threat = self.threatened.entry(key.clone()).or_insert_with(|| (uid(&*pod).to_owned(), now));
+        if threat.0 != uid(&*pod) {
+            *threat = (uid(&*pod).to_owned(), now);
+        }
+        let left = patience.saturating_sub(threat.1.elapsed());
+        if left.is_zero() {
+            return Some(Plan::Evict(pod));
+        }
+        self.wait(Key::Pod(key.clone()), left)
+    }
+
+    fn wait(&self, key: Key, delay: Duration) -> Option<Plan> {
+        (!self.timers.pending(&key)).then_some(Plan::Wait(delay))
+    }
 }
 
-fn ready(node: &Node) -> Option<&str> {
-    let conditions = node.status.as_ref()?.conditions.as_ref()?;
-    conditions.iter().find(|condition| condition.type_ == "Ready").map(|condition| condition.status.as_str())
+fn owned<T>((old, new): Transition<'_, T>) -> (Option<Arc<T>>, Option<Arc<T>>) {
+    (old.cloned(), new.cloned())
 }
 
 impl Reconciler for Nodes {
     type Input = Input;
-    /// The node's name.
-    type Key = String;
+    type Key = Key;
     type Plan = Plan;
-    type Outcome = Option<Duration>;
+    type Outcome = Outcome;
 
-    fn index(&mut self, input: Input, dirty: &mut Vec<String>) {
-        let (heard, timers) = (&mut self.heard, &mut self.timers);
+    fn index(&mut self, input: Input, dirty: &mut Vec<Key>) {
         match input {
-            Input::Node(change) => self.nodes.take(change, |(old, new)| {
-                let Some(node) = new.or(old) else { return };
-                let name = ObjectKey::of(&**node).name;
-                if new.is_none() {
-                    heard.remove(&name);
-                    timers.forget(&name);
-                    return;
-                }
-                heard.entry(name.clone()).or_insert_with(Instant::now);
-                dirty.push(name);
-            }),
+            Input::Node(change) => self.index_nodes(change, dirty),
+            Input::Pod(change) => self.index_pods(change, dirty),
             // Not dirty: the pending look finds out.
-            Input::Lease(Change::Apply(lease)) => {
-                heard.insert(ObjectKey::of(&lease).name, Instant::now());
-            }
-            Input::Lease(Change::Reset(leases)) => {
-                heard.extend(leases.iter().map(|lease| (ObjectKey::of(lease).name, Instant::now())));
-            }
+            Input::Lease(Change::Apply(lease)) => self.hear(&lease),
+            Input::Lease(Change::Reset(leases)) => leases.iter().for_each(|lease| self.hear(lease)),
             Input::Lease(Change::Delete(_)) => {}
         }
     }
 
-    fn plan(&mut self, name: &String) -> Option<Plan> {
-        self.nodes.settle(|_| {});
-        let node = self.nodes.get(&ObjectKey::new("", name.as_str()))?;
-        if matches!(ready(node), None | Some("Unknown")) {
-            // It has never said anything, or is known to be silent; its agent speaks next.
-            return None;
+    fn plan(&mut self, key: &Key) -> Option<Plan> {
+        // Our own writes change a node's state too, and nobody else tells that before the watch does.
+        let mut seen = Vec::new();
+        self.nodes.settle(|transition| seen.push(owned(transition)));
+        self.pods.settle(|_| {});
+        for (old, new) in seen {
+            // What it makes dirty the watch makes dirty again in a moment.
+            self.follow_node((old.as_ref(), new.as_ref()), &mut Vec::new());
         }
-        let silent = self.heard.get(name).map_or(Duration::ZERO, Instant::elapsed);
-        if silent >= GRACE {
-            return Some(Plan::Silent);
+        match key {
+            Key::Node(name) => self.plan_node(name),
+            Key::Pod(key) => self.plan_pod(key),
         }
-        (!self.timers.pending(name)).then(|| Plan::Wait(GRACE - silent))
     }
 
-    fn apply(&self, name: String, plan: Plan) -> impl Future<Output = Result<Self::Outcome, Failure>> + Send + 'static {
-        let (client, ledger) = (self.client.clone(), self.nodes.ledger());
+    fn apply(&self, _: Key, plan: Plan) -> impl Future<Output = Result<Outcome, Failure>> + Send + 'static {
+        let api = apply::Writer {
+            client: self.client.clone(),
+            recorder: self.recorder.clone(),
+            nodes: self.nodes.ledger(),
+            pods: self.pods.ledger(),
+        };
         async move {
-            let Plan::Silent = plan else {
-                let Plan::Wait(wait) = plan else { return Ok(None) };
-                return Ok(Some(wait));
-            };
-            warn!(node = %name, "node has stopped posting its status");
-            // The pods first: the node's condition is what ends the plan, so it must not hide a half of the work.
-            mark_pods(&client, &name).await?;
-            let nodes = Api::<Node>::all(client);
-            let patch = unknown("Kubelet stopped posting node status.", "NodeStatusUnknown", "Unknown");
-            match nodes.patch_status(&name, &PatchParams::default(), &Patch::Strategic(patch)).await {
-                Ok(node) => ledger.put(node),
-                Err(error) if is_gone(&error) => {}
-                Err(error) => return Err(error.into()),
+            match plan {
+                Plan::Wait(delay) => return Ok(Outcome::Waited(delay)),
+                Plan::Silence(node, pods) => {
+                    // The pods first: the node's condition is what ends the plan, so it must not hide a half of the work.
+                    api.mark(&pods).await?;
+                    api.silence(&node).await?;
+                }
+                Plan::Tell(node, pods) => {
+                    api.mark(&pods).await?;
+                    api.tell(&node);
+                    return Ok(Outcome::Told);
+                }
+                Plan::Taint(node, taints) => api.taint(&node, taints).await?,
+                Plan::Mark(pod) => api.mark(&[pod]).await?,
+                Plan::Evict(pod) => api.evict(&pod).await?,
             }
-            Ok(None)
+            Ok(Outcome::Done)
         }
     }
 
-    fn applied(&mut self, name: &String, outcome: Self::Outcome) -> Option<Duration> {
-        self.timers.set(name, outcome?)
-    }
-}
-
-fn unknown(message: &str, reason: &str, status: &str) -> serde_json::Value {
-    json!({"status": {"conditions": [{
-        "type": "Ready",
-        "status": status,
-        "reason": reason,
-        "message": message,
-        "lastTransitionTime": Time(Timestamp::now()),
-    }]}})
-}
-
-/// The pods of a silent node are not ready: Services stop sending traffic there.
-async fn mark_pods(client: &Client, node: &str) -> Result<(), Failure> {
-    let pods = Api::<Pod>::all(client.clone());
-    let there = pods.list(&ListParams::default().fields(&format!("spec.nodeName={node}"))).await?;
-    for pod in there.items.iter().filter(|pod| pod::is_ready(pod)) {
-        let key = ObjectKey::of(pod);
-        let api = Api::<Pod>::namespaced(client.clone(), &key.namespace);
-        let patch = unknown("The node has stopped posting its status.", "NodeNotReady", "False");
-        match api.patch_status(&key.name, &PatchParams::default(), &Patch::Strategic(patch)).await {
-            Err(error) if !is_gone(&error) => return Err(error.into()),
-            _ => {}
+    fn applied(&mut self, key: &Key, outcome: Outcome) -> Option<Duration> {
+        match (outcome, key) {
+            (Outcome::Waited(delay), _) => self.timers.set(key, delay),
+            (Outcome::Told, Key::Node(name)) => {
+                if let Some(life) = self.lives.get_mut(name) {
+                    life.untold = false;
+                }
+                Some(Duration::ZERO)
+            }
+            // Another step may be due already.
+            _ => Some(Duration::ZERO),
         }
     }
-    Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    fn node(status: &str) -> Node {
-        serde_json::from_value(json!({
-            "metadata": {"name": "node-1", "uid": "1"},
-            "status": {"conditions": [{"type": "Ready", "status": status}]},
-        }))
-        .unwrap()
-    }
-
-    fn lease() -> Lease {
-        serde_json::from_value(json!({"metadata": {"namespace": LEASES, "name": "node-1"}})).unwrap()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_node_is_silent_when_its_lease_stands_still_for_the_grace_period() {
-        let client = Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
-        let mut part =
-            Nodes { client, nodes: Cache::new(by_controller), heard: HashMap::new(), timers: Timers::default() };
-        let name = "node-1".to_string();
-        let mut dirty = Vec::new();
-        part.index(Input::Node(Change::Reset(vec![node("True")])), &mut dirty);
-        assert_eq!(dirty, ["node-1"]);
-        let Some(Plan::Wait(wait)) = part.plan(&name) else { panic!("it is well") };
-        assert_eq!(wait, GRACE);
-        assert_eq!(part.applied(&name, Some(wait)), Some(GRACE));
-        assert!(part.plan(&name).is_none(), "one look is pending, whatever happens to the object");
-
-        tokio::time::advance(Duration::from_secs(30)).await;
-        part.index(Input::Lease(Change::Apply(lease())), &mut dirty);
-        tokio::time::advance(Duration::from_secs(10)).await;
-        let Some(Plan::Wait(wait)) = part.plan(&name) else { panic!("it was heard of ten seconds ago") };
-        assert_eq!(wait, Duration::from_secs(30));
-
-        tokio::time::advance(Duration::from_secs(30)).await;
-        assert!(matches!(part.plan(&name), Some(Plan::Silent)));
-        part.index(Input::Node(Change::Apply(node("Unknown"))), &mut dirty);
-        assert!(part.plan(&name).is_none(), "it is known to be silent");
+impl Nodes {
+    fn hear(&mut self, lease: &Lease) {
+        let name = ObjectKey::of(lease).name;
+        if let Some(life) = self.lives.get_mut(&name) {
+            life.heard = Instant::now();
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, ReplicaSet},
+    coordination::v1::Lease,
     core::v1::{Namespace, Node, Pod, ServiceAccount},
 };
 use kube::{
@@ -199,7 +200,8 @@ async fn a_pod_without_room_says_why_and_goes_when_there_is() {
     let node = async |name: &str| pods.get(name).await.unwrap().spec.unwrap().node_name;
     eventually("the first on its node", async || node("first").await).await;
     cluster.create::<Pod>(pod("second")).await;
-    let message = "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.";
+    let message = "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports. \
+                   preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.";
     eventually("the reason", async || {
         let events = cluster.events("default", "second").await;
         (events == [("FailedScheduling".to_string(), message.to_string())]).then_some(())
@@ -258,7 +260,10 @@ async fn a_pod_waits_for_room_and_takes_what_others_leave() {
     }
     assert_ne!(placed("one").await, placed("two").await, "two of them are too much for one node");
 
-    let message = "0/2 nodes are available: 2 Insufficient cpu.";
+    let refusal = |preemption: &str| {
+        format!("0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are available: 2 {preemption}.")
+    };
+    let message = refusal("No preemption victims found for incoming pod");
     cluster.create::<Pod>(hungry("third", "1")).await;
     assert_eq!(refused("third").await, message);
     let failed = ("FailedScheduling".to_owned(), message.to_owned());
@@ -268,35 +273,92 @@ async fn a_pod_waits_for_room_and_takes_what_others_leave() {
     assert_eq!(placed("third").await, freed, "a pod went");
 
     cluster.create::<Pod>(hungry("huge", "50")).await;
-    assert_eq!(refused("huge").await, message);
+    assert_eq!(refused("huge").await, refusal("Preemption is not helpful for scheduling"));
     node_status(&cluster, "node-2", json!({"allocatable": {"cpu": "64"}})).await;
     assert_eq!(placed("huge").await, "node-2", "a node grew");
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_pods_of_a_silent_node_are_not_ready() {
-    let mut cluster = Cluster::start().await;
-    cluster.add_node("node-1", "172.30.0.11").await;
-    let mut pod = hungry("web", "0");
-    pod["spec"]["nodeName"] = json!("node-1");
+async fn ready_pod(cluster: &Cluster, name: &str, node: &str, tolerations: Value) {
+    let mut pod = hungry(name, "0");
+    pod["spec"]["nodeName"] = json!(node);
+    pod["spec"]["tolerations"] = tolerations;
     cluster.create::<Pod>(pod).await;
-    let pods = Api::<Pod>::namespaced(cluster.admin(), "default");
     let status = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
-    pods.patch_status("web", &PatchParams::default(), &Patch::Strategic(status)).await.unwrap();
-    cluster.spawn(workloads::nodes::run(cluster.admin(), Metrics::default(), cluster.stop.clone()));
+    let pods = Api::<Pod>::namespaced(cluster.admin(), "default");
+    pods.patch_status(name, &PatchParams::default(), &Patch::Strategic(status)).await.unwrap();
+}
 
-    let nodes = Api::<Node>::all(cluster.admin());
-    let silent = async {
+/// Signs of life of a node, as long as the cluster lives.
+fn keep_alive(cluster: &mut Cluster, node: &'static str) {
+    let leases = Api::<Lease>::namespaced(cluster.admin(), "kube-node-lease");
+    cluster.spawn(async move {
+        let lease = json!({"metadata": {"name": node}, "spec": {"holderIdentity": node}});
+        leases.create(&PostParams::default(), &serde_json::from_value(lease).unwrap()).await.unwrap();
         loop {
-            let conditions = nodes.get("node-1").await.unwrap().status.unwrap().conditions.unwrap();
-            if conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "Unknown") {
-                return;
-            }
+            let now = k8s_openapi::jiff::Timestamp::now().to_string();
+            let beat = json!({"spec": {"renewTime": now}});
+            drop(leases.patch(node, &PatchParams::default(), &Patch::Merge(beat)).await);
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
+    });
+}
+
+/// From a node's last word to the end of its pods, with less patience than usual.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pods_of_a_silent_node_are_not_ready_and_go_when_they_are_tolerated_no_longer() {
+    let mut cluster = Cluster::start().await;
+    for (name, address) in [("node-1", "172.30.0.11"), ("node-2", "172.30.0.12")] {
+        cluster.add_node(name, address).await;
+    }
+    keep_alive(&mut cluster, "node-2");
+    let patient = json!([{"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 3}]);
+    ready_pod(&cluster, "web", "node-1", patient.clone()).await;
+    ready_pod(&cluster, "loyal", "node-1", json!([{"operator": "Exists"}])).await;
+    ready_pod(&cluster, "other", "node-2", patient).await;
+    let recorder = portolan_events::Recorder::new(cluster.admin(), workloads::nodes::NAME, None, Vocabulary::Full);
+    let short = std::time::Duration::from_millis(1500);
+    let config = workloads::nodes::Config { grace: short, startup_grace: short, settle: short / 5 };
+    let part = workloads::nodes::run_with(cluster.admin(), recorder, config, Metrics::default(), cluster.stop.clone());
+    cluster.spawn(part);
+
+    let nodes = Api::<Node>::all(cluster.admin());
+    let pods = Api::<Pod>::namespaced(cluster.admin(), "default");
+    let taints = async || -> Vec<String> {
+        let node = nodes.get("node-1").await.unwrap();
+        let taints = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
+        taints.map(|taint| format!("{}:{}", taint.key, taint.effect)).collect()
     };
-    tokio::time::timeout(std::time::Duration::from_secs(120), silent).await.unwrap();
-    let pod = pods.get("web").await.unwrap();
-    let ready = condition(&pod, "Ready").unwrap();
-    assert_eq!((ready.status.as_str(), ready.reason.as_deref()), ("False", Some("NodeNotReady")));
+    let unreachable = ["NoSchedule", "NoExecute"].map(|effect| format!("node.kubernetes.io/unreachable:{effect}"));
+    eventually("taints", async || (taints().await == unreachable).then_some(())).await;
+    let conditions = nodes.get("node-1").await.unwrap().status.unwrap().conditions.unwrap();
+    let state = |kind: &str| {
+        let condition = conditions.iter().find(|condition| condition.type_ == kind).unwrap();
+        (condition.status.clone(), condition.reason.clone().unwrap())
+    };
+    assert_eq!(state("Ready"), ("Unknown".into(), "NodeStatusUnknown".into()));
+    assert_eq!(state("MemoryPressure"), ("Unknown".into(), "NodeStatusNeverUpdated".into()));
+    let told = [("NodeNotReady".to_owned(), "Node is not ready".to_owned())];
+    for name in ["web", "loyal"] {
+        eventually("the pod's event", async || (cluster.events("default", name).await == told).then_some(())).await;
+        assert_eq!(condition(&pods.get(name).await.unwrap(), "Ready").unwrap().status, "False");
+    }
+    let told = [("NodeNotReady".to_owned(), "Node node-1 status is now: NodeNotReady".to_owned())];
+    eventually("the node's event", async || (cluster.events("default", "node-1").await == told).then_some(())).await;
+
+    // It speaks again, in time, and for the last time.
+    let alive = json!({"status": {"conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}]}});
+    nodes.patch_status("node-1", &PatchParams::default(), &Patch::Strategic(alive)).await.unwrap();
+    eventually("recovery", async || taints().await.is_empty().then_some(())).await;
+    let back = std::time::Instant::now();
+    let web = eventually("deletion", async || {
+        let web = pods.get("web").await.unwrap();
+        web.metadata.deletion_timestamp.is_some().then_some(web)
+    })
+    .await;
+    assert!(back.elapsed() > std::time::Duration::from_secs(4), "what was tolerated before does not count");
+    let target = condition(&web, "DisruptionTarget").unwrap();
+    assert_eq!((target.status.as_str(), target.reason.as_deref()), ("True", Some("DeletionByTaintManager")));
+    let (loyal, other) = (pods.get("loyal").await.unwrap(), pods.get("other").await.unwrap());
+    assert!(loyal.metadata.deletion_timestamp.is_none(), "it tolerates everything");
+    assert!(other.metadata.deletion_timestamp.is_none() && portolan_objects::pod::is_ready(&other));
 }

@@ -71,7 +71,10 @@ impl Wiring {
             Part::Namespace => drop(tasks.spawn(workloads::namespace::run(client, metrics, stop))),
             Part::ServiceAccount => drop(tasks.spawn(workloads::serviceaccount::run(client, metrics, stop))),
             Part::GarbageCollector => drop(tasks.spawn(workloads::garbage::run(client, metrics, stop))),
-            Part::Nodes => drop(tasks.spawn(workloads::nodes::run(client, metrics, stop))),
+            Part::Nodes => {
+                let recorder = self.recorder(workloads::nodes::NAME);
+                tasks.spawn(workloads::nodes::run(client, recorder, metrics, stop));
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Which node a pod goes to, or why to none. Pure.
 //!
-//! A node is fit if it is ready, takes pods, is selected, tolerated, has the pod's host ports free, and has room for what
-//! the pod requests. Among the fit ones the pod goes where the fewest pods of the same owner are, then where the fewest pods are, then by name.
+//! A node is fit if it takes pods, is tolerated, is selected, has the pod's host ports free, and has room for what the pod
+//! requests. A node that is not ready counts as tainted, whether its taint is there already or not. Among the fit ones the pod goes where the fewest pods of the same owner are, then where the fewest pods are, then by name.
 //! Upstream: `pkg/scheduler/framework/plugins/{nodeaffinity,nodeports,noderesources,nodeunschedulable,tainttoleration}`.
 
 use std::collections::BTreeMap;
@@ -25,14 +25,26 @@ pub(super) enum Decision {
     Unschedulable(String),
 }
 
+/// Why a node is not fit.
+struct Refusal {
+    reasons: Vec<String>,
+    /// The end of other pods could change it.
+    curable: bool,
+}
+
+impl Refusal {
+    fn lasting(reason: &str) -> Self {
+        Self { reasons: vec![reason.into()], curable: false }
+    }
+}
+
 pub(super) fn decide(pod: &Pod, places: &[Place<'_>]) -> Decision {
-    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+    let mut refusals = Vec::new();
     let share = Share::of(pod);
     let mut best = None;
     for place in places {
-        let against = unfit(pod, &share, place);
-        if !against.is_empty() {
-            against.into_iter().for_each(|reason| *reasons.entry(reason).or_default() += 1);
+        if let Some(refusal) = unfit(pod, &share, place) {
+            refusals.push(refusal);
             continue;
         }
         let siblings = place.used.siblings(share.owner.as_deref());
@@ -43,71 +55,105 @@ pub(super) fn decide(pod: &Pod, places: &[Place<'_>]) -> Decision {
     }
     match best {
         Some((_, _, name)) => Decision::Bind(name),
-        None => Decision::Unschedulable(explain(places.len(), &reasons)),
+        None => Decision::Unschedulable(explain(pod, &refusals)),
     }
 }
 
-fn explain(nodes: usize, reasons: &BTreeMap<String, usize>) -> String {
-    if nodes == 0 {
+fn explain(pod: &Pod, refusals: &[Refusal]) -> String {
+    if refusals.is_empty() {
         return "no nodes available to schedule pods".into();
     }
-    let mut counted: Vec<String> = reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    let reasons = refusals.iter().flat_map(|refusal| refusal.reasons.iter().map(String::as_str));
+    let mut text = available(refusals.len(), reasons);
+    if let Some(preemption) = preemption(pod, refusals) {
+        text.push_str(&format!(" preemption: {preemption}"));
+    }
+    text
+}
+
+/// How many nodes for each reason.
+fn available<'a>(nodes: usize, reasons: impl Iterator<Item = &'a str>) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    reasons.for_each(|reason| *counts.entry(reason).or_default() += 1);
+    let mut counted: Vec<String> = counts.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
     counted.sort();
     format!("0/{nodes} nodes are available: {}.", counted.join(", "))
 }
 
-/// Why the pod cannot go there: the first reason in upstream's order of plugins, or everything that is short.
-fn unfit(pod: &Pod, share: &Share, place: &Place<'_>) -> Vec<String> {
-    match refusal(pod, share, place) {
-        Some(reason) => vec![reason],
-        None => shortages(&share.requests, place),
+/// Why no other pod makes room. There are no priority classes here, so nobody is less important than an ordinary pod; of
+/// one that claims a higher priority nothing is said, because nobody looks.
+fn preemption(pod: &Pod, refusals: &[Refusal]) -> Option<String> {
+    let spec = pod.spec.as_ref()?;
+    if spec.preemption_policy.as_deref() == Some("Never") {
+        return Some("not eligible due to preemptionPolicy=Never.".into());
     }
+    if spec.priority.is_some_and(|priority| priority > 0) {
+        return None;
+    }
+    let reasons = refusals.iter().map(|refusal| match refusal.curable {
+        true => "No preemption victims found for incoming pod",
+        false => "Preemption is not helpful for scheduling",
+    });
+    Some(available(refusals.len(), reasons))
 }
 
-fn refusal(pod: &Pod, share: &Share, place: &Place<'_>) -> Option<String> {
+/// Why the pod cannot go there: the first reason in upstream's order of plugins, or everything that is short.
+fn unfit(pod: &Pod, share: &Share, place: &Place<'_>) -> Option<Refusal> {
+    refusal(pod, share, place).or_else(|| shortages(&share.requests, place))
+}
+
+fn refusal(pod: &Pod, share: &Share, place: &Place<'_>) -> Option<Refusal> {
     let node = place.node;
     let spec = node.spec.clone().unwrap_or_default();
-    if spec.unschedulable == Some(true) {
-        return Some("node(s) were unschedulable".into());
-    }
-    if !is_ready(node) {
-        return Some("node(s) were not ready".into());
-    }
     let tolerations = pod.spec.as_ref().and_then(|spec| spec.tolerations.as_deref()).unwrap_or_default();
-    if let Some(taint) = spec.taints.iter().flatten().find(|taint| repels(taint, tolerations)) {
-        let value = taint.value.as_deref().unwrap_or_default();
-        return Some(format!("node(s) had untolerated taint {{{}: {value}}}", taint.key));
+    if spec.unschedulable == Some(true) && repels(&taint("unschedulable"), tolerations) {
+        return Some(Refusal::lasting("node(s) were unschedulable"));
+    }
+    if spec.taints.iter().flatten().chain(&unready(node)).any(|taint| repels(taint, tolerations)) {
+        return Some(Refusal::lasting("node(s) had untolerated taint(s)"));
     }
     if !is_selected(pod, node) {
-        return Some("node(s) didn't match Pod's node affinity/selector".into());
+        return Some(Refusal::lasting("node(s) didn't match Pod's node affinity/selector"));
     }
     if share.ports.iter().any(|port| place.used.ports.iter().any(|taken| port.conflicts(taken))) {
-        return Some("node(s) didn't have free ports for the requested pod ports".into());
+        let reason = "node(s) didn't have free ports for the requested pod ports";
+        return Some(Refusal { reasons: vec![reason.into()], curable: true });
     }
     None
 }
 
+fn taint(state: &str) -> Taint {
+    let key = format!("node.kubernetes.io/{state}");
+    Taint { key, effect: "NoSchedule".into(), ..Taint::default() }
+}
+
+/// The taint that a node which is not ready has, or is about to be given.
+fn unready(node: &Node) -> Option<Taint> {
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let ready = conditions.into_iter().flatten().find(|condition| condition.type_ == "Ready");
+    match ready.map(|condition| condition.status.as_str()) {
+        Some("True") => None,
+        Some("Unknown") => Some(taint("unreachable")),
+        _ => Some(taint("not-ready")),
+    }
+}
+
 /// What the node has too little of. What it does not speak of it does not have, except that it then takes any number of
 /// pods. Nobody here measures disks, so `ephemeral-storage` is not looked at.
-fn shortages(requests: &Resources, place: &Place<'_>) -> Vec<String> {
+fn shortages(requests: &Resources, place: &Place<'_>) -> Option<Refusal> {
     let allocatable = Resources::of_list(place.node.status.as_ref().and_then(|status| status.allocatable.as_ref()));
     let pods = allocatable.get("pods");
-    let mut short = Vec::new();
+    let mut short = Refusal { reasons: Vec::new(), curable: true };
     if pods > 0 && place.used.pods as u64 >= pods {
-        short.push("Too many pods".to_owned());
+        short.reasons.push("Too many pods".to_owned());
     }
     for (name, wanted) in requests.iter().filter(|(name, _)| *name != "ephemeral-storage") {
         if place.used.requests.get(name).saturating_add(wanted) > allocatable.get(name) {
-            short.push(format!("Insufficient {name}"));
+            short.reasons.push(format!("Insufficient {name}"));
+            short.curable &= wanted <= allocatable.get(name);
         }
     }
-    short
-}
-
-/// The condition Ready is True.
-pub(super) fn is_ready(node: &Node) -> bool {
-    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
-    conditions.into_iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    (!short.reasons.is_empty()).then_some(short)
 }
 
 fn repels(taint: &Taint, tolerations: &[Toleration]) -> bool {

@@ -77,11 +77,17 @@ fn unfit_nodes_are_counted_by_their_reason() {
     let picky = pod("picky", json!({"nodeSelector": {"disk": "tape"}}));
     let nodes: [(&Node, &[Arc<Pod>]); 4] = [(&good, &[]), (&cordoned, &[]), (&silent, &[]), (&tainted, &[])];
     let message = "0/4 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, \
-                   1 node(s) had untolerated taint {gpu: a}, 1 node(s) were not ready, 1 node(s) were unschedulable.";
+                   1 node(s) were unschedulable, 2 node(s) had untolerated taint(s). \
+                   preemption: 0/4 nodes are available: 4 Preemption is not helpful for scheduling.";
     assert_eq!(decided(&picky, &nodes), Decision::Unschedulable(message.into()));
     assert_eq!(decided(&pod("any", json!({})), &nodes), bound("node-1"));
     let tolerant = pod("t", json!({"tolerations": [{"key": "gpu", "operator": "Exists"}]}));
     assert_eq!(decided(&tolerant, &[(&tainted, &[])]), bound("node-4"));
+    let daemon = pod("daemon", json!({"tolerations": [{"operator": "Exists"}]}));
+    for node in [&cordoned, &silent, &tainted] {
+        let name = node.metadata.name.as_deref().unwrap();
+        assert_eq!(decided(&daemon, &[(node, &[])]), bound(name), "it tolerates everything");
+    }
     assert_eq!(decided(&picky, &[]), Decision::Unschedulable("no nodes available to schedule pods".into()));
 }
 
@@ -103,6 +109,30 @@ fn required_affinity_is_any_term_and_all_of_its_rules() {
     ]}])));
     assert!(fits(json!([{}, {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]}])));
     assert!(!fits(json!([{}])));
+}
+
+const NO_PORTS: &str = "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports. \
+                        preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.";
+
+#[test]
+fn what_is_said_of_preemption_depends_on_the_pod() {
+    let one = node("node-1");
+    let port = json!({"containerPort": 80, "hostPort": 80});
+    let there: &[Arc<Pod>] = &[Arc::new(with_port("taken", port.clone()))];
+    let (begin, _) = NO_PORTS.split_once(" preemption").unwrap();
+    let rows = [
+        (json!({}), NO_PORTS.to_owned()),
+        (
+            json!({"preemptionPolicy": "Never"}),
+            format!("{begin} preemption: not eligible due to preemptionPolicy=Never."),
+        ),
+        (json!({"priority": 10}), begin.to_owned()),
+    ];
+    for (spec, expected) in rows {
+        let mut spec = spec;
+        spec["containers"] = json!([{"name": "main", "ports": [port]}]);
+        assert_eq!(decided(&pod("new", spec), &[(&one, there)]), Decision::Unschedulable(expected));
+    }
 }
 
 #[test]
@@ -132,8 +162,7 @@ fn host_ports_conflict_by_protocol_port_and_address() {
         let decision = decided(&with_port("new", ours.clone()), &[(&one, &taken(theirs.clone()))]);
         assert_eq!(decision == bound("node-1"), fits, "{theirs} {ours}");
         if !fits {
-            let message = "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.";
-            assert_eq!(decision, Decision::Unschedulable(message.into()));
+            assert_eq!(decision, Decision::Unschedulable(NO_PORTS.into()));
         }
     }
 }
@@ -156,25 +185,34 @@ fn requests_must_fit_beside_those_that_are_there() {
     let (two, four) = (sized("node-1", "2", "1Gi", "2"), sized("node-2", "4", "1Gi", "110"));
     let there: &[Arc<Pod>] = &[Arc::new(hungry("a", "1500m", "512Mi"))];
     let full: &[Arc<Pod>] = &[Arc::new(hungry("a", "0", "0")), Arc::new(hungry("b", "2", "0"))];
-    let refused = |reasons: &str| Decision::Unschedulable(format!("0/2 nodes are available: {reasons}."));
+    let refused = |reasons: &str, preemption: &str| {
+        let preemption = format!("preemption: 0/2 nodes are available: {preemption}.");
+        Decision::Unschedulable(format!("0/2 nodes are available: {reasons}. {preemption}"))
+    };
+    const NONE: &str = "2 Preemption is not helpful for scheduling";
+    const ONE: &str = "1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling";
     let rows = [
-        (hungry("p", "50", "0"), there, refused("2 Insufficient cpu")),
+        (hungry("p", "50", "0"), there, refused("2 Insufficient cpu", NONE)),
         (hungry("p", "500m", "512Mi"), there, bound("node-2")),
         (hungry("p", "4", "1Gi"), there, bound("node-2")),
-        (hungry("p", "4001m", "1Mi"), there, refused("2 Insufficient cpu")),
+        (hungry("p", "4001m", "1Mi"), there, refused("2 Insufficient cpu", NONE)),
         (hungry("p", "3", "768Mi"), there, bound("node-2")),
-        (hungry("p", "3", "2Gi"), there, refused("1 Insufficient cpu, 2 Insufficient memory")),
-        (hungry("p", "5", "0"), full, refused("1 Too many pods, 2 Insufficient cpu")),
+        (hungry("p", "3", "2Gi"), there, refused("1 Insufficient cpu, 2 Insufficient memory", NONE)),
+        (hungry("p", "5", "0"), full, refused("1 Too many pods, 2 Insufficient cpu", NONE)),
         (hungry("p", "0", "0"), full, bound("node-2")),
+        (hungry("p", "2", "2Gi"), there, refused("1 Insufficient cpu, 2 Insufficient memory", NONE)),
     ];
     for (pod, pods, expected) in rows {
         assert_eq!(decided(&pod, &[(&two, pods), (&four, &[])]), expected, "{pod:?}");
     }
+    let crowd: &[Arc<Pod>] = &[Arc::new(hungry("a", "2", "0"))];
+    let decision = decided(&hungry("p", "3", "0"), &[(&two, &[]), (&four, crowd)]);
+    assert_eq!(decision, refused("2 Insufficient cpu", ONE));
     let exactly = decided(&hungry("p", "500m", "512Mi"), &[(&two, there)]);
     assert_eq!(exactly, bound("node-1"), "the last of the room can be taken");
     let gpu =
         pod("gpu", json!({"containers": [{"name": "main", "resources": {"requests": {"example.com/gpu": "1"}}}]}));
-    assert_eq!(decided(&gpu, &[(&two, &[]), (&four, &[])]), refused("2 Insufficient example.com/gpu"));
+    assert_eq!(decided(&gpu, &[(&two, &[]), (&four, &[])]), refused("2 Insufficient example.com/gpu", NONE));
 }
 
 #[test]
