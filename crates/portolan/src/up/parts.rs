@@ -16,8 +16,8 @@ use ipnet::IpNet;
 use kube::Client;
 use portolan_apiserver::{Server, pki::Authority};
 use portolan_cloud::local::Local;
-use portolan_controllers::{endpoints, endpointslice, loadbalancer, workloads};
-use portolan_events::{Recorder, Vocabulary};
+use portolan_controllers::{endpoints, endpointslice, loadbalancer, repair, servicecidr, workloads};
+use portolan_events::{Recorder, SeriesRecorder, Vocabulary};
 use portolan_netns::broker::BrokerClient;
 use portolan_runtime::Metrics;
 use tokio::task::JoinSet;
@@ -128,6 +128,7 @@ pub async fn start(
     parts.serve_api(authority, settings, listener)?;
     kubeconfig::write(authority, &settings.kubeconfig, api)?;
     parts.start_controllers(settings, fabric)?;
+    parts.start_allocation(settings)?;
     parts.start_dns(settings, fabric, broker.clone())?;
     let counters = Counters {
         proxy: parts.server.register_metrics(|page| portolan_proxy::Metrics::register(page, "kubeproxy")),
@@ -222,6 +223,33 @@ impl Parts {
         self.others.spawn(endpoints);
         self.others.spawn(balancers);
         self.others.spawn(workloads);
+        Ok(())
+    }
+
+    /// What looks after the ranges and addresses of Services.
+    fn start_allocation(&mut self, settings: &Settings) -> Result<()> {
+        let stop = &self.stop_others;
+        let host = nix::unistd::gethostname().context("cannot read the host's name")?;
+        let host = host.to_string_lossy();
+        let recorder = |name: &'static str| {
+            let recorder = SeriesRecorder::new(self.controller(name), name, format!("{name}-{host}"), Vocabulary::Full);
+            self.server.register_metrics(|page| recorder.register(page, &metric_name(name)));
+            recorder
+        };
+        let ranges = servicecidr::run(
+            self.controller(servicecidr::NAME),
+            self.recorder(servicecidr::NAME),
+            self.metrics(servicecidr::NAME),
+            stop.clone(),
+        );
+        let name = repair::addresses::NAME;
+        let addresses = repair::addresses::run(self.controller(name), recorder(name), self.metrics(name), stop.clone());
+        let name = repair::ports::NAME;
+        let range = settings.node_ports.0..=settings.node_ports.1;
+        let ports = repair::ports::run(self.controller(name), recorder(name), range, self.metrics(name), stop.clone());
+        self.others.spawn(ranges);
+        self.others.spawn(addresses);
+        self.others.spawn(ports);
         Ok(())
     }
 
