@@ -11,11 +11,10 @@ use std::{
 use ipnet::{IpNet, Ipv4Net};
 use portolan_netns::{Links, Namespace};
 use portolan_nftables::{Batch, CommitError, Family, Socket};
-use portolan_objects::ObjectKey;
 use tracing::warn;
 
 use super::ruleset::{self, Elements};
-use crate::{Class, CloudError};
+use crate::{BalancerId, Class, CloudError};
 
 const UDP: u8 = 17;
 
@@ -23,7 +22,7 @@ const UDP: u8 = 17;
 pub(super) struct Edge {
     links: Links,
     socket: Socket,
-    programmed: BTreeMap<ObjectKey, Elements>,
+    programmed: BTreeMap<BalancerId, Elements>,
     /// Slot counts beyond the ready ones whose chain exists.
     chains: BTreeSet<u32>,
 }
@@ -47,9 +46,9 @@ impl Edge {
 
     /// Changes the elements of one balancer from what they are to `wanted`, in one transaction; `slots` is how many
     /// nodes it spreads over.
-    pub fn program(&mut self, service: &ObjectKey, wanted: Elements, slots: u32) -> Result<(), CloudError> {
+    pub fn program(&mut self, id: &BalancerId, wanted: Elements, slots: u32) -> Result<(), CloudError> {
         let none = Elements::new();
-        let current = self.programmed.get(service).unwrap_or(&none);
+        let current = self.programmed.get(id).unwrap_or(&none);
         let change = ruleset::change(current, &wanted);
         if change.is_empty() {
             return Ok(());
@@ -61,16 +60,16 @@ impl Edge {
         }
         batch.append(change);
         self.socket.commit(&batch).map_err(|error| {
-            let message = format!("cannot program the balancer of {service} at the edge: {}", chain_of(&error));
+            let message = format!("cannot program the balancer of {} at the edge: {}", id.service, chain_of(&error));
             CloudError::new(Class::Other, "EdgeRuleset", message)
         })?;
         if new_chain {
             self.chains.insert(slots);
         }
         if wanted.is_empty() {
-            self.programmed.remove(service);
+            self.programmed.remove(id);
         } else {
-            self.programmed.insert(service.clone(), wanted);
+            self.programmed.insert(id.clone(), wanted);
         }
         Ok(())
     }

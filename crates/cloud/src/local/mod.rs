@@ -11,7 +11,6 @@
 
 mod edge;
 mod health;
-mod pool;
 mod ruleset;
 
 use std::{
@@ -25,14 +24,13 @@ use futures::future::{self, BoxFuture, FutureExt};
 use ipnet::Ipv4Net;
 use parking_lot::Mutex;
 use portolan_netns::Namespace;
-use portolan_objects::{ObjectKey, Protocol};
+use portolan_objects::Protocol;
 use tokio::time::timeout;
 use tracing::{error, info};
 
-use crate::{BalancerId, Class, CloudError, LoadBalancer, LoadBalancers, Observer, Status, Step};
+use crate::{BalancerId, Class, CloudError, Held, LoadBalancer, LoadBalancers, Observer, Status, Step, pool::Pool};
 use edge::Edge;
 use health::Check;
-use pool::Pool;
 
 pub use edge::OpenError;
 
@@ -55,7 +53,7 @@ struct Shared {
 struct State {
     pool: Pool,
     edge: Edge,
-    balancers: BTreeMap<ObjectKey, Balancer>,
+    balancers: BTreeMap<BalancerId, Balancer>,
     checks: BTreeMap<SocketAddr, Check>,
 }
 
@@ -76,15 +74,15 @@ impl Local {
 
     async fn ensure(&self, wanted: &LoadBalancer, observer: Observer<'_>) -> Result<Status, CloudError> {
         let status = self.shared.ensure(wanted, observer)?;
-        self.first_checks(&wanted.id.service).await;
+        self.first_checks(&wanted.id).await;
         Ok(status)
     }
 
     /// Waits until every node of the balancer has been checked once, but not long.
-    async fn first_checks(&self, service: &ObjectKey) {
+    async fn first_checks(&self, id: &BalancerId) {
         let results: Vec<_> = {
             let state = self.shared.state.lock();
-            let targets = state.balancers.get(service).map(|balancer| targets(&balancer.wanted)).unwrap_or_default();
+            let targets = state.balancers.get(id).map(|balancer| targets(&balancer.wanted)).unwrap_or_default();
             targets.iter().filter_map(|target| Some(state.checks.get(target)?.result())).collect()
         };
         let all = future::join_all(results.into_iter().map(|mut result| async move {
@@ -94,23 +92,32 @@ impl Local {
         // Late nodes come in when they answer.
         timeout(FIRST_CHECKS, all).await.map(drop).unwrap_or_default();
         // The checks program the kernel in their own tasks; do it here as well, so that it is done on return.
-        self.shared.refresh(service);
+        self.shared.refresh(id);
     }
 }
 
 impl LoadBalancers for Local {
-    fn adopt(&self, id: &BalancerId, addresses: &[IpAddr]) {
+    fn adopt<'a>(&'a self, held: &'a [Held]) -> BoxFuture<'a, Result<(), CloudError>> {
         let mut state = self.shared.state.lock();
-        for address in addresses {
-            if let IpAddr::V4(address) = address {
-                pool::adopt(&mut state.pool, &id.service, *address);
+        for Held { id, status } in held {
+            for address in &status.addresses {
+                if let IpAddr::V4(address) = address {
+                    state.pool.adopt(id, *address);
+                }
             }
         }
+        future::ready(Ok(())).boxed()
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Option<Vec<Held>>, CloudError>> {
+        let state = self.shared.state.lock();
+        let held = state.pool.holders().map(|(id, address)| Held { id: id.clone(), status: status(address) });
+        future::ready(Ok(Some(held.collect()))).boxed()
     }
 
     fn get<'a>(&'a self, id: &'a BalancerId) -> BoxFuture<'a, Result<Option<Status>, CloudError>> {
         // An adopted address counts: it was a balancer when the last process stopped, and must be given back.
-        let held = self.shared.state.lock().pool.get(&id.service);
+        let held = self.shared.state.lock().pool.get(id);
         future::ready(Ok(held.map(status))).boxed()
     }
 
@@ -125,14 +132,14 @@ impl LoadBalancers for Local {
     fn update_nodes<'a>(&'a self, wanted: &'a LoadBalancer) -> BoxFuture<'a, Result<(), CloudError>> {
         async move {
             self.shared.update(wanted)?;
-            self.first_checks(&wanted.id.service).await;
+            self.first_checks(&wanted.id).await;
             Ok(())
         }
         .boxed()
     }
 
     fn delete<'a>(&'a self, id: &'a BalancerId) -> BoxFuture<'a, Result<(), CloudError>> {
-        future::ready(self.shared.state.lock().delete(&id.service)).boxed()
+        future::ready(self.shared.state.lock().delete(id)).boxed()
     }
 }
 
@@ -140,21 +147,21 @@ impl LoadBalancers for Local {
 
 impl Shared {
     fn ensure(self: &Arc<Self>, wanted: &LoadBalancer, observer: Observer<'_>) -> Result<Status, CloudError> {
-        let service = &wanted.id.service;
+        let id = &wanted.id;
         let mut state = self.state.lock();
-        let before = state.pool.get(service);
+        let before = state.pool.get(id);
         let address = state.allocate(wanted, observer)?;
-        let exists = state.balancers.get(service).is_some_and(|balancer| balancer.address == address);
+        let exists = state.balancers.get(id).is_some_and(|balancer| balancer.address == address);
         if !exists {
             observer(Step::Creating);
         }
         if let Some(before) = before.filter(|before| *before != address) {
-            state.unprogram(service, before)?;
+            state.unprogram(id, before)?;
         }
         state.edge.add_address(address)?;
         state.put(self, wanted, address)?;
         if !exists {
-            info!(%service, %address, "load balancer created at the edge");
+            info!(service = %id.service, %address, "load balancer created at the edge");
             observer(Step::Created(status(address)));
         }
         Ok(status(address))
@@ -162,7 +169,7 @@ impl Shared {
 
     fn update(self: &Arc<Self>, wanted: &LoadBalancer) -> Result<(), CloudError> {
         let mut state = self.state.lock();
-        let Some(balancer) = state.balancers.get(&wanted.id.service) else {
+        let Some(balancer) = state.balancers.get(&wanted.id) else {
             let message = format!("{} has no balancer to update", wanted.id.service);
             return Err(CloudError::new(Class::Invalid, "BalancerNotFound", message));
         };
@@ -173,19 +180,19 @@ impl Shared {
     /// A check has changed its mind: programs every balancer that listens to it.
     fn checked(&self, target: SocketAddr) {
         let mut state = self.state.lock();
-        let touched: Vec<ObjectKey> = state
+        let touched: Vec<BalancerId> = state
             .balancers
             .iter()
             .filter(|(_, balancer)| targets(&balancer.wanted).contains(&target))
-            .map(|(service, _)| service.clone())
+            .map(|(id, _)| id.clone())
             .collect();
         let healthy = state.checks.get(&target).is_some_and(Check::healthy);
         info!(%target, healthy, balancers = touched.len(), "a node's health has changed");
-        touched.iter().for_each(|service| state.refresh(service));
+        touched.iter().for_each(|id| state.refresh(id));
     }
 
-    fn refresh(&self, service: &ObjectKey) {
-        self.state.lock().refresh(service);
+    fn refresh(&self, id: &BalancerId) {
+        self.state.lock().refresh(id);
     }
 }
 
@@ -201,7 +208,11 @@ impl State {
             Some(IpAddr::V4(address)) => Ok(Some(address)),
             None => Ok(None),
         };
-        match requested.and_then(|requested| pool::allocate(&mut self.pool, &wanted.id.service, requested)) {
+        let published = wanted.published.iter().find_map(|address| match address {
+            IpAddr::V4(address) => Some(*address),
+            IpAddr::V6(_) => None,
+        });
+        match requested.and_then(|requested| self.pool.allocate(&wanted.id, requested, published)) {
             Ok((address, new)) => {
                 if new {
                     observer(Step::AddressAllocated(address.into()));
@@ -217,8 +228,8 @@ impl State {
 
     /// Stores what is wanted, follows the health of its nodes and programs it.
     fn put(&mut self, shared: &Arc<Shared>, wanted: &LoadBalancer, address: Ipv4Addr) -> Result<(), CloudError> {
-        let service = &wanted.id.service;
-        let old = self.balancers.get(service).map(|balancer| targets(&balancer.wanted)).unwrap_or_default();
+        let id = &wanted.id;
+        let old = self.balancers.get(id).map(|balancer| targets(&balancer.wanted)).unwrap_or_default();
         let new = targets(wanted);
         for target in new.difference(&old) {
             let check = self.checks.entry(*target).or_insert_with(|| {
@@ -229,12 +240,12 @@ impl State {
             check.users += 1;
         }
         self.release_checks(old.difference(&new));
-        self.balancers.insert(service.clone(), Balancer { wanted: wanted.clone(), address });
-        self.program(service)
+        self.balancers.insert(id.clone(), Balancer { wanted: wanted.clone(), address });
+        self.program(id)
     }
 
-    fn program(&mut self, service: &ObjectKey) -> Result<(), CloudError> {
-        let Some(balancer) = self.balancers.get(service) else { return Ok(()) };
+    fn program(&mut self, id: &BalancerId) -> Result<(), CloudError> {
+        let Some(balancer) = self.balancers.get(id) else { return Ok(()) };
         let port = health_port(&balancer.wanted);
         let checks = &self.checks;
         let healthy = |node: Ipv4Addr| checks.get(&SocketAddr::new(node.into(), port)).is_some_and(Check::healthy);
@@ -242,32 +253,32 @@ impl State {
         let slots = ruleset::slots(&balancer.wanted, &healthy);
         let has_udp = balancer.wanted.ports.iter().any(|port| port.protocol == Protocol::Udp);
         let keep: BTreeSet<Ipv4Addr> = nodes(&balancer.wanted).filter(|node| healthy(*node)).collect();
-        self.edge.program(service, elements, slots)?;
+        self.edge.program(id, elements, slots)?;
         if has_udp {
             self.edge.forget_flows(balancer.address, &keep);
         }
         Ok(())
     }
 
-    fn refresh(&mut self, service: &ObjectKey) {
-        if let Err(error) = self.program(service) {
-            error!(%service, %error, "the edge does not follow the health of its nodes");
+    fn refresh(&mut self, id: &BalancerId) {
+        if let Err(error) = self.program(id) {
+            error!(service = %id.service, %error, "the edge does not follow the health of its nodes");
         }
     }
 
-    fn delete(&mut self, service: &ObjectKey) -> Result<(), CloudError> {
-        let Some(address) = self.pool.get(service) else { return Ok(()) };
-        self.unprogram(service, address)?;
-        if let Some(balancer) = self.balancers.remove(service) {
+    fn delete(&mut self, id: &BalancerId) -> Result<(), CloudError> {
+        let Some(address) = self.pool.get(id) else { return Ok(()) };
+        self.unprogram(id, address)?;
+        if let Some(balancer) = self.balancers.remove(id) {
             self.release_checks(targets(&balancer.wanted).iter());
         }
-        self.pool.release(service);
-        info!(%service, %address, "load balancer removed from the edge");
+        self.pool.release(id);
+        info!(service = %id.service, %address, "load balancer removed from the edge");
         Ok(())
     }
 
-    fn unprogram(&mut self, service: &ObjectKey, address: Ipv4Addr) -> Result<(), CloudError> {
-        self.edge.program(service, ruleset::Elements::new(), 0)?;
+    fn unprogram(&mut self, id: &BalancerId, address: Ipv4Addr) -> Result<(), CloudError> {
+        self.edge.program(id, ruleset::Elements::new(), 0)?;
         self.edge.forget_flows(address, &BTreeSet::new());
         self.edge.remove_address(address)
     }

@@ -221,6 +221,7 @@ mod tests {
             id: BalancerId { service: ObjectKey::new("shop", "web"), uid: "1".into() },
             ports: vec![Port { name: String::new(), protocol: Protocol::Tcp, port: 80, node_port: Some(30080) }],
             requested: None,
+            published: Vec::new(),
             source_ranges: ranges.iter().map(|range| range.parse().unwrap()).collect(),
             health_check_port: None,
             nodes: (1..=nodes).map(node).collect(),

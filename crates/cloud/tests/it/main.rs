@@ -13,7 +13,7 @@ use std::{
 
 use network::{NODE_PORT, Network, balancer};
 use parking_lot::Mutex;
-use portolan_cloud::{BalancerId, Class, CloudError, LoadBalancer, LoadBalancers, Status, Step, local::Local};
+use portolan_cloud::{BalancerId, Class, CloudError, Held, LoadBalancer, LoadBalancers, Status, Step, local::Local};
 use portolan_netns::world;
 use portolan_objects::{ObjectKey, Protocol};
 
@@ -133,13 +133,14 @@ async fn addresses_are_adopted_requested_and_used_up() {
     let network = Network::build().unwrap();
     let local = Local::new(network.edge.clone(), "203.0.113.0/30".parse().unwrap()).unwrap();
     let old = BalancerId { service: ObjectKey::new("shop", "old"), uid: "old".into() };
-    local.adopt(&old, &[VIP.into()]);
+    let status = Status { addresses: vec![VIP.into()], hostnames: Vec::new() };
+    local.adopt(&[Held { id: old, status }]).await.unwrap();
 
     let (_, status) = ensure(&local, &balancer("new", &network)).await;
     assert_eq!(status.unwrap().addresses, [IpAddr::from([203, 0, 113, 2])]);
     let (steps, refused) = ensure(&local, &balancer("late", &network)).await;
     let refused = refused.unwrap_err();
-    assert_eq!((refused.code.as_str(), refused.class), ("AddressPoolExhausted", Class::Quota));
+    assert_eq!((refused.code.as_str(), refused.class), ("AddressPoolExhausted", Class::Pool));
     assert_eq!(steps, [Step::AddressRefused(refused.message)]);
 
     let (steps, status) = ensure(&local, &balancer("old", &network)).await;

@@ -155,6 +155,7 @@ pub fn balancer(name: &str, network: &Network) -> LoadBalancer {
         id: BalancerId { service: ObjectKey::new("shop", name), uid: name.into() },
         ports: vec![port("http", Protocol::Tcp, 80, NODE_PORT), port("dns", Protocol::Udp, 53, UDP_NODE_PORT)],
         requested: None,
+        published: Vec::new(),
         source_ranges: Vec::new(),
         health_check_port: None,
         nodes: nodes.collect(),

@@ -26,6 +26,7 @@ pub(super) fn balancer(service: &Service, nodes: Vec<cloud::Node>) -> Result<Loa
         id: id(service),
         ports: service::ports(service).iter().filter_map(port).collect(),
         requested: requested.map(|text| parse(text, "spec.loadBalancerIP")).transpose()?,
+        published: published(service),
         source_ranges: source_ranges(service)?,
         health_check_port: service::health_check_node_port(service),
         nodes,
@@ -63,22 +64,45 @@ fn source_ranges(service: &Service) -> Result<Vec<IpNet>, CloudError> {
     }
 }
 
-/// The node for a balancer, or `None` if it takes part in none. Readiness is not looked at: health checks are the
-/// balancer's business, and connections must survive a flapping node.
-pub(super) fn eligible(node: &Node) -> Option<cloud::Node> {
-    let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
-    if node.metadata.deletion_timestamp.is_some() || is_excluded(node) || taints.iter().any(|t| t.key == LEAVING) {
-        return None;
+/// A node as balancers see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub node: cloud::Node,
+    /// The exclusion label holds.
+    excluded: bool,
+    /// It is being deleted, or the cluster autoscaler is about to do so.
+    leaving: bool,
+}
+
+impl Candidate {
+    pub fn of(node: &Node) -> Option<Self> {
+        let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
+        let addresses = node.status.as_ref().and_then(|status| status.addresses.as_deref()).unwrap_or_default();
+        let address = addresses.iter().find(|entry| entry.type_ == "InternalIP");
+        let provider_id = node.spec.as_ref().and_then(|spec| spec.provider_id.clone());
+        Some(Self {
+            node: cloud::Node {
+                name: node.metadata.name.clone()?,
+                address: address.and_then(|entry| entry.address.parse().ok()),
+                provider_id: provider_id.filter(|id| !id.is_empty()),
+            },
+            excluded: is_excluded(node),
+            leaving: node.metadata.deletion_timestamp.is_some() || taints.iter().any(|taint| taint.key == LEAVING),
+        })
     }
-    let addresses = node.status.as_ref().and_then(|status| status.addresses.as_deref()).unwrap_or_default();
-    Some(cloud::Node {
-        name: node.metadata.name.clone()?,
-        address: addresses
-            .iter()
-            .find(|entry| entry.type_ == "InternalIP")
-            .and_then(|entry| entry.address.parse().ok()),
-        provider_id: node.spec.as_ref().and_then(|spec| spec.provider_id.clone()),
-    })
+
+    /// Whether it takes part in balancers. Readiness is not looked at: health checks are the balancer's business, and
+    /// connections must survive a flapping node.
+    pub fn is_eligible(&self) -> bool {
+        !self.excluded && !self.leaving
+    }
+
+    /// Whether balancers must hear of the change at once (upstream: `shouldSyncUpdatedNode`). A node that begins to leave
+    /// goes out with the next change of another kind, so that its connections can end in peace. Upstream's providers
+    /// look addresses up by themselves; ours are told, so a new address counts as well.
+    pub fn differs(&self, other: &Self) -> bool {
+        self.excluded != other.excluded || self.node != other.node
+    }
 }
 
 /// The exclusion label counts unless its value is a word for false (Kubernetes 1.34 and later).
@@ -87,16 +111,36 @@ fn is_excluded(node: &Node) -> bool {
     value.is_some_and(|value| !matches!(value.as_str(), "0" | "f" | "F" | "false" | "FALSE" | "False"))
 }
 
-/// The addresses in a Service's status.
-pub(super) fn published(service: &Service) -> Vec<IpAddr> {
+/// The ingress points that a Service publishes now.
+fn ingress(service: &Service) -> &[LoadBalancerIngress] {
     let balancer = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
-    let ingress = balancer.and_then(|balancer| balancer.ingress.as_ref());
-    ingress.into_iter().flatten().filter_map(|entry| entry.ip.as_ref()?.parse().ok()).collect()
+    balancer.and_then(|balancer| balancer.ingress.as_deref()).unwrap_or_default()
 }
 
-/// What the Service's status says about the balancer.
+/// Whether clients can reach it already.
+pub(super) fn is_published(service: &Service) -> bool {
+    !ingress(service).is_empty()
+}
+
+/// The addresses in a Service's status.
+fn published(service: &Service) -> Vec<IpAddr> {
+    ingress(service).iter().filter_map(|entry| entry.ip.as_ref()?.parse().ok()).collect()
+}
+
+/// What a Service publishes, as a provider would have answered it.
+pub(super) fn held(service: &Service) -> cloud::Status {
+    let hostnames = ingress(service).iter().filter_map(|entry| entry.hostname.clone()).filter(|name| !name.is_empty());
+    cloud::Status { addresses: published(service), hostnames: hostnames.collect() }
+}
+
+/// The status of the balancer as the Service has it.
 pub(super) fn current(service: &Service) -> LoadBalancerStatus {
-    service.status.as_ref().and_then(|status| status.load_balancer.clone()).unwrap_or_default()
+    LoadBalancerStatus { ingress: Some(ingress(service).to_vec()) }
+}
+
+/// Whether the Service's status says what the provider answered.
+pub(super) fn says(service: &Service, status: &LoadBalancerStatus) -> bool {
+    ingress(service) == status.ingress.as_deref().unwrap_or_default()
 }
 
 /// A provider's answer as the Service's status.

@@ -6,8 +6,9 @@ use k8s_openapi::api::core::v1::{Node, Service};
 use portolan_cloud::{self as cloud, Class};
 use serde_json::{Value, json};
 
-use super::plan::{FINALIZER, Plan, Synced, is_news, plan};
-use super::spec;
+use super::apply::names;
+use super::plan::{FINALIZER, Plan, Synced, is_news, needs_update, plan};
+use super::spec::{self, Candidate};
 
 /// A Service of type LoadBalancer with the finalizer, changed by a merge of `change`.
 fn service(change: Value) -> Arc<Service> {
@@ -39,12 +40,12 @@ fn node(name: &str, change: Value) -> Node {
     serde_json::from_value(whole).unwrap()
 }
 
-fn nodes(names: &[&str]) -> Vec<cloud::Node> {
-    names.iter().filter_map(|name| spec::eligible(&node(name, json!({})))).collect()
+fn nodes(names: &[&str]) -> Arc<Vec<cloud::Node>> {
+    Arc::new(names.iter().map(|name| Candidate::of(&node(name, json!({}))).unwrap().node).collect())
 }
 
-fn synced(service: &Arc<Service>, nodes: Vec<cloud::Node>) -> Synced {
-    Synced { service: service.clone(), nodes, in_doubt: false }
+fn synced(service: &Arc<Service>, nodes: Arc<Vec<cloud::Node>>) -> Synced {
+    Synced { service: service.clone(), nodes, status: Some(cloud::Status::default()), in_doubt: false }
 }
 
 fn word(plan: Option<Plan>) -> &'static str {
@@ -54,6 +55,7 @@ fn word(plan: Option<Plan>) -> &'static str {
         Some(Plan::UpdateNodes { .. }) => "nodes",
         Some(Plan::Cleanup { .. }) => "clean up",
         Some(Plan::Abandoned { .. }) => "abandoned",
+        Some(Plan::Clear { .. } | Plan::Orphan { .. } | Plan::Check { .. } | Plan::Sweep) => "not for this function",
     }
 }
 
@@ -64,6 +66,7 @@ fn each_state_of_a_service_has_its_step() {
     let doubtful = Synced { in_doubt: true, ..given.clone() };
     let deleting = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
     let no_finalizer = json!({"metadata": {"finalizers": []}});
+    let forced = json!({"metadata": {"finalizers": ["x/y"], "deletionTimestamp": "2026-01-01T00:00:00Z"}});
     let (one, two) = (nodes(&["node-1"]), nodes(&["node-1", "node-2"]));
     let rows = [
         ("new", Some(service(no_finalizer.clone())), None, &one, "ensure"),
@@ -90,7 +93,9 @@ fn each_state_of_a_service_has_its_step() {
         ("other nodes", Some(plain.clone()), Some(&given), &two, "nodes"),
         ("in doubt and other nodes", Some(plain.clone()), Some(&doubtful), &two, "ensure"),
         ("being deleted", Some(service(deleting.clone())), Some(&given), &one, "clean up"),
-        ("being deleted, restarted", Some(service(deleting)), None, &one, "clean up"),
+        ("being deleted, restarted", Some(service(deleting.clone())), None, &one, "clean up"),
+        ("being deleted, finalizer forced off", Some(service(forced.clone())), Some(&given), &one, "clean up"),
+        ("being deleted for others, never ours", Some(service(forced)), None, &one, "nothing"),
         ("other type", Some(service(json!({"spec": {"type": "ClusterIP"}}))), Some(&given), &one, "clean up"),
         (
             "other type, finalizer forced off",
@@ -111,8 +116,101 @@ fn each_state_of_a_service_has_its_step() {
         ("same name, new UID", Some(service(json!({"metadata": {"uid": "2"}}))), Some(&given), &one, "abandoned"),
     ];
     for (name, current, synced, nodes, expected) in rows {
-        assert_eq!(word(plan(current.as_ref(), synced, nodes)), expected, "{name}");
+        assert_eq!(word(plan(current.as_ref(), synced, nodes, true)), expected, "{name}");
+        let quiet = if expected == "nodes" { "nothing" } else { expected };
+        assert_eq!(word(plan(current.as_ref(), synced, nodes, false)), quiet, "{name}, and no node came or went");
     }
+}
+
+/// Every field of the contract's list, and every one that is not on it.
+#[test]
+fn exactly_these_changes_matter_to_a_balancer() {
+    let port = |change: Value| {
+        let mut port = json!({
+            "name": "http", "protocol": "TCP", "port": 80, "nodePort": 30080, "targetPort": 8080, "appProtocol": "http",
+        });
+        merge(&mut port, change);
+        port
+    };
+    let full = json!({
+        "metadata": {"annotations": {"a": "b"}, "labels": {"l": "m"}},
+        "spec": {
+            "ports": [port(json!({})), port(json!({"name": "other", "port": 81}))],
+            "loadBalancerSourceRanges": ["10.0.0.0/8", "192.0.2.0/24"], "sessionAffinity": "ClientIP",
+            "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 10}}, "loadBalancerIP": "203.0.113.1",
+            "externalIPs": ["192.0.2.1", "192.0.2.2"], "externalTrafficPolicy": "Cluster", "healthCheckNodePort": 31000,
+            "ipFamilies": ["IPv4"], "internalTrafficPolicy": "Cluster", "allocateLoadBalancerNodePorts": true,
+            "publishNotReadyAddresses": false, "clusterIP": "10.96.0.1", "trafficDistribution": "PreferClose",
+        },
+    });
+    let first_port =
+        |change: Value| json!({"spec": {"ports": [port(change), port(json!({"name": "other", "port": 81}))]}});
+    let rows = [
+        ("type", json!({"spec": {"type": "ClusterIP"}}), true),
+        ("class set", json!({"spec": {"loadBalancerClass": "x/y"}}), true),
+        ("source ranges", json!({"spec": {"loadBalancerSourceRanges": ["10.0.0.0/8"]}}), true),
+        ("their order", json!({"spec": {"loadBalancerSourceRanges": ["192.0.2.0/24", "10.0.0.0/8"]}}), true),
+        ("a port's name", first_port(json!({"name": "web"})), true),
+        ("a port's protocol", first_port(json!({"protocol": "UDP"})), true),
+        ("a port's number", first_port(json!({"port": 82})), true),
+        ("a port's node port", first_port(json!({"nodePort": 30081})), true),
+        ("a port's target", first_port(json!({"targetPort": "http"})), true),
+        ("a port's application", first_port(json!({"appProtocol": "kubernetes.io/h2c"})), true),
+        (
+            "the ports' order",
+            json!({"spec": {"ports": [port(json!({"name": "other", "port": 81})), port(json!({}))]}}),
+            true,
+        ),
+        ("one port less", json!({"spec": {"ports": [port(json!({}))]}}), true),
+        ("affinity", json!({"spec": {"sessionAffinity": "None"}}), true),
+        ("affinity's time", json!({"spec": {"sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 11}}}}), true),
+        ("address", json!({"spec": {"loadBalancerIP": "203.0.113.2"}}), true),
+        ("external addresses", json!({"spec": {"externalIPs": ["192.0.2.1"]}}), true),
+        ("their order", json!({"spec": {"externalIPs": ["192.0.2.2", "192.0.2.1"]}}), true),
+        ("an annotation", json!({"metadata": {"annotations": {"a": "c"}}}), true),
+        ("another annotation", json!({"metadata": {"annotations": {"c": "d"}}}), true),
+        ("UID", json!({"metadata": {"uid": "2"}}), true),
+        ("external policy", json!({"spec": {"externalTrafficPolicy": "Local"}}), true),
+        ("health check port", json!({"spec": {"healthCheckNodePort": 31001}}), true),
+        ("number of families", json!({"spec": {"ipFamilies": ["IPv4", "IPv6"]}}), true),
+        ("which family", json!({"spec": {"ipFamilies": ["IPv6"]}}), false),
+        ("labels", json!({"metadata": {"labels": {"l": "n"}}}), false),
+        ("selector", json!({"spec": {"selector": {"app": "other"}}}), false),
+        ("internal policy", json!({"spec": {"internalTrafficPolicy": "Local"}}), false),
+        ("node ports wanted", json!({"spec": {"allocateLoadBalancerNodePorts": false}}), false),
+        ("not ready addresses", json!({"spec": {"publishNotReadyAddresses": true}}), false),
+        ("cluster address", json!({"spec": {"clusterIP": "10.96.0.2"}}), false),
+        ("traffic distribution", json!({"spec": {"trafficDistribution": "PreferSameNode"}}), false),
+        ("finalizers", json!({"metadata": {"finalizers": []}}), false),
+        ("status", json!({"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.1"}]}}}), false),
+    ];
+    let old = service(full.clone());
+    for (name, change, expected) in rows {
+        let mut changed = full.clone();
+        merge(&mut changed, change);
+        let new = service(changed);
+        assert_eq!((needs_update(&old, &new), needs_update(&new, &old)), (expected, expected), "{name}");
+    }
+    let absent = service(json!({}));
+    let empty = service(json!({"metadata": {"annotations": {}}, "spec": {
+        "loadBalancerSourceRanges": [], "externalIPs": [], "loadBalancerIP": "", "ipFamilies": [],
+    }}));
+    assert!(!needs_update(&absent, &empty), "what is empty is as what is absent");
+    let plain = |class: &str| service(json!({"spec": {"loadBalancerClass": class, "loadBalancerIP": class}}));
+    assert!(!needs_update(&plain("x/y"), &plain("x/z")), "other controllers' Services change unseen");
+}
+
+#[test]
+fn at_most_twenty_nodes_are_named() {
+    let many: Vec<String> = (10..33).map(|number| format!("n{number}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(names(&nodes(&[])), "[]");
+    assert_eq!(names(&nodes(&["a", "b"])), "[a b]");
+    assert_eq!(
+        names(&nodes(&many)),
+        "[n10 n11 n12 n13 n14 n15 n16 n17 n18 n19 n20 n21 n22 n23 n24 n25 n26 n27 n28 n29 <3 more>]"
+    );
+    assert!(!names(&nodes(&many[..20])).contains("more"));
 }
 
 #[test]
@@ -131,6 +229,11 @@ fn only_what_matters_cuts_a_back_off_short() {
     for (change, expected) in rows {
         assert_eq!(is_news(Some(&plain), Some(&service(change.clone()))), expected, "{change}");
     }
+    let why = json!([{"type": "Why", "status": "True", "reason": "Throttled", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
+    let waiting = service(json!({"status": {"conditions": why}}));
+    assert!(!is_news(Some(&plain), Some(&waiting)), "our own words must not cut our own back-off short");
+    let late = service(json!({"status": {"conditions": why, "loadBalancer": {"ingress": [{"ip": "203.0.113.1"}]}}}));
+    assert!(is_news(Some(&plain), Some(&late)), "it does not wait any more");
     let cluster_ip = service(json!({"metadata": {"finalizers": []}, "spec": {"type": "ClusterIP"}}));
     assert!(!is_news(None, Some(&cluster_ip)));
     assert!(is_news(None, Some(&plain)) && is_news(Some(&plain), None));
@@ -150,9 +253,32 @@ fn nodes_take_part_unless_they_leave_or_are_labelled() {
         (json!({"status": {"conditions": [{"type": "Ready", "status": "False"}]}}), true),
     ];
     for (change, expected) in rows {
-        let found = spec::eligible(&node("node-1", change.clone()));
-        assert_eq!(found.is_some(), expected, "{change}");
-        assert!(found.is_none_or(|node| node.address == Some([172, 30, 0, 11].into())));
+        let candidate = Candidate::of(&node("node-1", change.clone())).unwrap();
+        assert_eq!(candidate.is_eligible(), expected, "{change}");
+        assert_eq!(candidate.node.address, Some([172, 30, 0, 11].into()));
+    }
+}
+
+#[test]
+fn balancers_hear_at_once_of_exclusion_identity_and_address_only() {
+    let excluded = json!({"metadata": {"labels": {"node.kubernetes.io/exclude-from-external-load-balancers": ""}}});
+    let rows = [
+        ("exclusion", excluded, true),
+        ("provider's name", json!({"spec": {"providerID": "kind://node-1"}}), true),
+        ("address", json!({"status": {"addresses": [{"type": "InternalIP", "address": "172.30.0.99"}]}}), true),
+        (
+            "taint",
+            json!({"spec": {"taints": [{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}]}}),
+            false,
+        ),
+        ("deletion", json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}), false),
+        ("readiness", json!({"status": {"conditions": [{"type": "Ready", "status": "False"}]}}), false),
+        ("labels", json!({"metadata": {"labels": {"zone": "a"}}}), false),
+    ];
+    let before = Candidate::of(&node("node-1", json!({}))).unwrap();
+    for (name, change, expected) in rows {
+        let after = Candidate::of(&node("node-1", change)).unwrap();
+        assert_eq!((before.differs(&after), after.differs(&before)), (expected, expected), "{name}");
     }
 }
 

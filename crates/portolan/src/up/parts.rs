@@ -211,7 +211,9 @@ impl Parts {
             self.controller(loadbalancer::NAME),
             self.recorder(loadbalancer::NAME),
             Arc::new(local),
-            self.metrics(loadbalancer::NAME),
+            // The edge is on this machine: calls cost nothing.
+            loadbalancer::Config { calls_per_second: 1000.0, burst: 1000, ..loadbalancer::Config::default() },
+            self.server.register_metrics(loadbalancer::Metrics::register),
             stop.clone(),
         );
         let (server, page) = (self.server.clone(), self.server.clone());

@@ -1,5 +1,5 @@
-//! The load-balancer controller against the real API server: with the local balancer in a network of its own, and
-//! with a provider that refuses on demand.
+//! The usual life of a Service: with the local balancer in a network of its own, and with a provider that refuses on
+//! demand.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -15,53 +15,22 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams},
 };
 use portolan_cloud::{
-    BalancerId, Class, CloudError, LoadBalancer, LoadBalancers, Observer, Status, Step, local::Local,
+    BalancerId, Class, CloudError, Held, LoadBalancer, LoadBalancers, Observer, Status, Step, local::Local,
 };
 use portolan_controllers::loadbalancer;
 use portolan_events::{Recorder, Vocabulary};
 use portolan_netns::{Namespace, world};
-use portolan_runtime::Metrics;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::site::{address, said, service, services};
 use crate::cluster::{Cluster, eventually};
 
 fn run(cluster: &mut Cluster, provider: Arc<dyn LoadBalancers>) {
     let client = cluster.controller()(loadbalancer::NAME);
     let recorder = Recorder::new(client.clone(), loadbalancer::NAME, None, Vocabulary::Full);
-    let part = loadbalancer::run(client, recorder, provider, Metrics::default(), cluster.stop.clone());
+    let (config, metrics) = (loadbalancer::Config::default(), loadbalancer::Metrics::default());
+    let part = loadbalancer::run(client, recorder, provider, config, metrics, cluster.stop.clone());
     cluster.spawn(part);
-}
-
-fn service(name: &str, spec: Value) -> Value {
-    let mut service = json!({
-        "metadata": {"namespace": "default", "name": name},
-        "spec": {"type": "LoadBalancer", "ports": [{"port": 80}], "selector": {"app": "web"}},
-    });
-    service["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
-    service
-}
-
-fn services(cluster: &Cluster) -> Api<Service> {
-    Api::namespaced(cluster.admin(), "default")
-}
-
-async fn address(cluster: &Cluster, name: &str) -> String {
-    eventually(&format!("an address of {name}"), async || {
-        let status = services(cluster).get(name).await.unwrap().status?.load_balancer?;
-        status.ingress?.first()?.ip.clone()
-    })
-    .await
-}
-
-async fn said(cluster: &Cluster, name: &str, expected: &[&str]) {
-    let what = format!("{expected:?} about {name}");
-    let mut last = Vec::new();
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
-    while last != expected {
-        assert!(tokio::time::Instant::now() < deadline, "not within ten seconds: {what}, but {last:?}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        last = cluster.reasons("default", name).await;
-    }
 }
 
 const NEW: [&str; 5] =
@@ -69,7 +38,7 @@ const NEW: [&str; 5] =
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_lives_through_all_steps_with_the_local_balancer() {
-    if !world::enter_for_test("balancers::a_service_lives_through_all_steps_with_the_local_balancer") {
+    if !world::enter_for_test("balancers::steps::a_service_lives_through_all_steps_with_the_local_balancer") {
         return;
     }
     let mut cluster = Cluster::start().await;
@@ -142,8 +111,10 @@ impl Moody {
 }
 
 impl LoadBalancers for Moody {
-    fn adopt(&self, _id: &BalancerId, addresses: &[IpAddr]) {
+    fn adopt<'a>(&'a self, held: &'a [Held]) -> BoxFuture<'a, Result<(), CloudError>> {
+        let addresses = held.iter().flat_map(|held| held.status.addresses.clone());
         self.adopted.lock().unwrap().extend(addresses);
+        future::ready(Ok(())).boxed()
     }
 
     fn get<'a>(&'a self, id: &'a BalancerId) -> BoxFuture<'a, Result<Option<Status>, CloudError>> {
