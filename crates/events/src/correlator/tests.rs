@@ -1,6 +1,9 @@
 //! One test for each rule of the recorder, as tables where the rule is one.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::HashMap;
+
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -268,5 +271,41 @@ fn each_stage_remembers_4096_keys() {
         // Nine messages are nine keys of the stage that counts, but one of the stage that sums up.
         let summed = after((0..9).map(|n| report(&format!("error {n}"), 0)), others).decide(report("error 9", 1));
         assert_eq!(short(&summed).contains("combined"), known);
+    }
+}
+
+proptest! {
+    /// Whatever is reported: a written count is the number of reports that it stands for, names are used once, and no
+    /// object has more writes than its budget.
+    #[test]
+    fn written_counts_are_true_and_writes_are_bounded(
+        reports in prop::collection::vec((0..3usize, 0..14usize, 0..400i64), 1..300),
+    ) {
+        let mut correlator = correlator();
+        let (mut seconds, mut made) = (0, 0);
+        let mut counts: HashMap<String, i32> = HashMap::new();
+        let mut writes = [0i64; 3];
+        for (object, message, pause) in reports {
+            seconds += pause / 20;
+            made += 1;
+            let name = format!("web-{object}");
+            let mut report = report(&format!("error {message}"), seconds);
+            report.regarding = service(&name);
+            match correlator.decide(report) {
+                Decision::Create(event) => {
+                    prop_assert_eq!(event.count, Some(1));
+                    prop_assert_eq!(counts.insert(event.metadata.name.unwrap(), 1), None);
+                    writes[object] += 1;
+                }
+                Decision::Update(event) => {
+                    let before = counts.insert(event.metadata.name.unwrap(), event.count.unwrap());
+                    prop_assert!(before.unwrap_or(1) < event.count.unwrap());
+                    writes[object] += 1;
+                }
+                Decision::Filtered => {}
+            }
+        }
+        prop_assert!(counts.values().sum::<i32>() <= made);
+        prop_assert!(writes.iter().all(|writes| *writes <= 25 + seconds / 300), "{writes:?} in {seconds} s");
     }
 }

@@ -1,5 +1,9 @@
 #![allow(clippy::unwrap_used)]
 
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
 use super::*;
 
 fn correlator() -> Correlator {
@@ -180,5 +184,37 @@ fn a_note_is_cut_at_what_the_api_takes() {
         let written = correlator().decide(report(&note, 0)).remove(0).note.unwrap();
         assert_eq!(written.len(), length);
         assert_eq!(written.ends_with("..."), note.len() > 1024);
+    }
+}
+
+proptest! {
+    /// Whatever is reported, and whenever passes come: what is written in the end adds up to what was reported.
+    #[test]
+    fn no_report_is_lost_to_the_counts(steps in prop::collection::vec((0..4usize, 0..300i64), 1..200)) {
+        let mut correlator = correlator();
+        let (mut seconds, mut made) = (0, 0);
+        let mut counts: HashMap<Option<String>, i32> = HashMap::new();
+        let mut store = |writes: &[Write]| {
+            for write in writes {
+                let count = write.series.as_ref().map_or(1, |series| series.count);
+                counts.insert(write.metadata.name.clone(), count);
+            }
+        };
+        for (object, pause) in steps {
+            seconds += pause;
+            if object == 3 {
+                let ended = correlator.finish(time(seconds));
+                store(&ended);
+                correlator.forget(&ended.iter().collect::<Vec<_>>());
+                store(&correlator.refresh());
+                continue;
+            }
+            made += 1;
+            let mut report = report("note", seconds);
+            report.regarding = service(&format!("web-{object}"));
+            store(&correlator.decide(report));
+        }
+        store(&correlator.unwritten());
+        prop_assert_eq!(counts.values().sum::<i32>(), made);
     }
 }
