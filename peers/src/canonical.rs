@@ -95,6 +95,9 @@ impl Reader<'_> {
         let mut endpoint = endpoint.clone();
         self.name_target(&mut endpoint["targetRef"]);
         let ready = endpoint["conditions"]["ready"] == Value::Bool(true);
+        if endpoint["conditions"] == json!({}) {
+            endpoint["conditions"] = Value::Null;
+        }
         if !ready && auto {
             endpoint["hints"] = Value::Null;
         } else if auto && let Some(zones) = endpoint.pointer_mut("/hints/forZones").and_then(Value::as_array_mut) {
@@ -139,6 +142,10 @@ impl Reader<'_> {
         for part in parts {
             tree[*part] = object[*part].clone();
         }
+        // The default, written out or not.
+        if tree.pointer("/spec/publishNotReadyAddresses") == Some(&Value::Bool(false)) {
+            tree["spec"]["publishNotReadyAddresses"] = Value::Null;
+        }
         self.state.subjects.insert(name, without_nulls(tree));
     }
 
@@ -158,12 +165,17 @@ impl Reader<'_> {
         self.state.subjects.insert(format!("ServiceCIDR {}", key.1), without_nulls(tree));
     }
 
-    /// Pods are input: only what a controller reads of them is looked at, to be sure that both sides got the same.
+    /// Pods are input: only what a controller reads of them is looked at, to be sure that both sides got the same. (Labels
+    /// that the server copies from the node are none of that.)
     fn pod(&mut self, key: &Key, object: &Value) {
         let ready: Vec<&Value> =
             object["status"]["conditions"].as_array().into_iter().flatten().filter(|c| c["type"] == "Ready").collect();
+        let mut labels = object["metadata"]["labels"].clone();
+        if let Some(labels) = labels.as_object_mut() {
+            labels.retain(|name, _| !name.starts_with("topology.kubernetes.io/"));
+        }
         let tree = json!({
-            "labels": object["metadata"]["labels"],
+            "labels": labels,
             "deleting": !object["metadata"]["deletionTimestamp"].is_null(),
             "node": object["spec"]["nodeName"],
             "phase": object["status"]["phase"],

@@ -78,6 +78,8 @@ struct Model {
     cidrs: BTreeMap<String, Cidr>,
     /// Services of which upstream has lost track, and since which step.
     lost: BTreeMap<Key, usize>,
+    /// A Service to be created next.
+    awaited: Option<Key>,
 }
 
 /// Numbers that are never given out twice.
@@ -115,6 +117,7 @@ impl Generator {
             foreign: BTreeMap::new(),
             cidrs: BTreeMap::new(),
             lost: BTreeMap::new(),
+            awaited: None,
         };
         Self { rng: Rng::with_seed(seed), now, model, before: None, next: Counters::default(), made: 0, bursts }
     }
@@ -168,6 +171,9 @@ impl Generator {
     }
 
     fn try_step(&mut self) -> Option<Step> {
+        if self.model.awaited.is_some() {
+            return self.create_awaited();
+        }
         if self.model.nodes.len() < 3 {
             return self.create_node();
         }

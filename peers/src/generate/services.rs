@@ -132,19 +132,31 @@ impl Generator {
         Some(Step::new(title, vec![Request::delete(request::SERVICES, &key.0, &key.1, None)]))
     }
 
-    /// The same name at once with another uid.
+    /// The same name with another uid: at once where nothing depends on whether a controller saw the time between, else once
+    /// all has come to rest. (Endpoints have no owner; whether they are deleted or taken over is chance.)
     pub(super) fn recreate_service(&mut self) -> Option<Step> {
-        let deleted = self.delete_service()?;
-        let path = deleted.requests.first()?.path.clone();
-        let key = self
-            .before
-            .as_ref()?
-            .services
-            .keys()
-            .find(|key| path.ends_with(&request::SERVICES.object(&key.0, &key.1)))?;
+        let services = self.model.services.clone();
+        let key = self.some_key(&services, |_| true)?;
+        let plain = |service: &Service| service.selector && !matches!(service.kind, Kind::Headless | Kind::External);
+        let old = services.get(&key)?;
+        let deleted = self.delete_named(&key)?;
+        let kept = self.model.clone();
         let created = self.create_named(key.clone())?;
+        let new = self.model.services.get(&key)?;
+        if !(plain(old) && plain(new)) {
+            self.model = kept;
+            self.model.awaited = Some(key);
+            return Some(deleted);
+        }
         let requests = deleted.requests.into_iter().chain(created.requests).collect();
         Some(Step::new(format!("{}, then {}", deleted.title, created.title), requests))
+    }
+
+    /// Creates the Service of a name that was deleted one step before.
+    pub(super) fn create_awaited(&mut self) -> Option<Step> {
+        let key = self.model.awaited.take()?;
+        let step = self.create_named(key)?;
+        Some(Step { after_rest: true, ..step })
     }
 
     pub(super) fn change_service(&mut self) -> Option<Step> {
