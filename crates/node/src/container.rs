@@ -21,13 +21,15 @@ use crate::{
     sandbox::Sandbox,
     status::{ContainerReport, Ended, State, is_sidecar},
     volumes::Volumes,
-    worker::{Reports, Stop},
+    worker::{Reports, Stop, resume::last_run},
 };
 
 mod health;
 
 /// After the first, immediate restart; doubled each time.
 const FIRST_BACKOFF: Duration = Duration::from_secs(10);
+/// First wait when the container's state cannot be told; doubled each time.
+const FIRST_DOUBT: Duration = Duration::from_secs(1);
 /// The longest wait before a restart.
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
 /// A container that ran this long is forgiven its past.
@@ -128,7 +130,7 @@ impl Supervisor {
         }
         let mut backoff = Duration::ZERO;
         loop {
-            if self.stop.borrow().is_some() {
+            if self.stop.borrow().is_some() || !self.determine_state().await {
                 return Outcome::Stopped;
             }
             let started = self.start().await;
@@ -158,6 +160,21 @@ impl Supervisor {
                 return Outcome::Stopped;
             }
             backoff = (backoff * 2).clamp(FIRST_BACKOFF, MAX_BACKOFF);
+        }
+    }
+
+    /// Waits until it can be told how often the container has run: each run has a log with its number. False if the pod is to
+    /// stop before.
+    async fn determine_state(&self) -> bool {
+        let mut delay = FIRST_DOUBT;
+        loop {
+            let directory = self.agent.directory(&self.pod);
+            let Err(error) = last_run(&directory, &self.container.name) else { return true };
+            self.agent.event(&self.reference, Reason::FailedSync, format!("error determining status: {error}"));
+            if !self.pause(delay).await {
+                return false;
+            }
+            delay = (delay * 2).min(MAX_BACKOFF);
         }
     }
 

@@ -89,18 +89,11 @@ pub struct Conflict {
 
 /// Who has a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Holder {
+enum Holder {
     /// Another pod of the node.
     Pod(ObjectKey),
-    /// A process in the node's network.
-    Process {
-        /// Its number.
-        pid: u32,
-        /// What it was started as.
-        command: String,
-    },
-    /// A socket whose process cannot be seen.
-    Socket,
+    /// Sockets in the node's network, by their inodes; none if there must be one that cannot be seen.
+    Sockets(Vec<u64>),
 }
 
 impl Conflict {
@@ -108,16 +101,17 @@ impl Conflict {
     pub fn is_pod(&self) -> bool {
         matches!(self.by, Holder::Pod(_))
     }
-}
 
-impl fmt::Display for Conflict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "hostPort {} is already in use by ", self.port)?;
-        match &self.by {
-            Holder::Pod(pod) => write!(f, "pod {}/{}", pod.namespace, pod.name),
-            Holder::Process { pid, command } => write!(f, "process {pid} ({command})"),
-            Holder::Socket => f.write_str("a socket of the node"),
-        }
+    /// The text of the event. Blocking: it looks for the process that has the port, through the descriptors of all.
+    pub fn describe(&self) -> String {
+        let holder = match &self.by {
+            Holder::Pod(pod) => format!("pod {}/{}", pod.namespace, pod.name),
+            Holder::Sockets(inodes) => match holder::process_with(inodes) {
+                Some((pid, command)) => format!("process {pid} ({command})"),
+                None => "a socket of the node".into(),
+            },
+        };
+        format!("hostPort {} is already in use by {holder}", self.port)
     }
 }
 

@@ -138,6 +138,9 @@ pub async fn run(
     };
     let agent = Arc::new(Agent::new(client, recorder, config, launcher));
     agent.check_resolv_conf();
+    if let Err(error) = agent.rules.clear() {
+        warn!(node = agent.config.name, %error, "pods of this node can have no host ports");
+    }
 
     let serving = stop.child_token();
     let api = async {

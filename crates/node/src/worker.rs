@@ -28,7 +28,7 @@ use crate::{
 
 mod network;
 mod ports;
-mod resume;
+pub(crate) mod resume;
 
 use resume::UnreadableError;
 

@@ -8,25 +8,23 @@ use std::{
 
 use portolan_objects::Protocol;
 
-use super::{Holder, HostPort};
+use super::HostPort;
 
 /// A listening TCP socket in `/proc/net/tcp`.
 const LISTENING: u8 = 0x0a;
 /// Longest command that is told.
 const MAX_COMMAND: usize = 80;
 
-/// Who serves the port in the network of the calling thread; [`Holder::Socket`] if that cannot be seen.
-pub fn find(port: &HostPort) -> Holder {
+/// The inodes of the sockets that serve the port in the network of the calling thread.
+pub fn serving(port: &HostPort) -> Vec<u64> {
     let tables = match port.protocol {
         Protocol::Tcp => ["tcp", "tcp6"],
         Protocol::Udp => ["udp", "udp6"],
-        Protocol::Sctp => return Holder::Socket,
+        Protocol::Sctp => return Vec::new(),
     };
     let texts = tables.map(|table| fs::read_to_string(format!("/proc/thread-self/net/{table}")).unwrap_or_default());
     let rows = texts.iter().flat_map(|text| text.lines()).filter_map(Row::parse);
-    let inodes: Vec<String> =
-        rows.filter(|row| row.serves(port)).map(|row| format!("socket:[{}]", row.inode)).collect();
-    process_with(&inodes).unwrap_or(Holder::Socket)
+    rows.filter(|row| row.serves(port)).map(|row| row.inode).collect()
 }
 
 /// One socket.
@@ -78,8 +76,9 @@ fn parse_address(hex: &str) -> Option<IpAddr> {
     }
 }
 
-/// The first process that has one of these sockets open.
-fn process_with(sockets: &[String]) -> Option<Holder> {
+/// The first process that has one of these sockets open, and what it was started as.
+pub fn process_with(inodes: &[u64]) -> Option<(u32, String)> {
+    let sockets: Vec<String> = inodes.iter().map(|inode| format!("socket:[{inode}]")).collect();
     if sockets.is_empty() {
         return None;
     }
@@ -92,7 +91,7 @@ fn process_with(sockets: &[String]) -> Option<Holder> {
             let target = fs::read_link(descriptor.path()).unwrap_or_default();
             sockets.iter().any(|socket| Path::new(socket) == target)
         });
-        has.then(|| Holder::Process { pid, command: command(pid) })
+        has.then(|| (pid, command(pid)))
     })
 }
 
@@ -144,10 +143,11 @@ mod tests {
     fn a_socket_leads_to_its_process() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let here = port("127.0.0.1", listener.local_addr().unwrap().port());
-        let Holder::Process { pid, command } = find(&here) else { panic!("it is this very process") };
+        let (pid, command) = process_with(&serving(&here)).unwrap();
         assert_eq!(pid, std::process::id());
         assert!(!command.is_empty() && command.chars().count() <= MAX_COMMAND + 3, "{command}");
         drop(listener);
-        assert_eq!(find(&here), Holder::Socket);
+        assert_eq!(serving(&here), [0; 0]);
+        assert_eq!(process_with(&[]), None);
     }
 }

@@ -70,6 +70,18 @@ impl Rules {
         Self { namespace, socket: Mutex::new(None) }
     }
 
+    /// Removes what an agent that was killed has left. Blocking.
+    ///
+    /// # Errors
+    /// See [`RulesError`]; without nftables there is nothing to remove.
+    pub fn clear(&self) -> Result<(), RulesError> {
+        let mut socket = self.namespace.run(Socket::open).map_err(RulesError::Enter)?.map_err(RulesError::Open)?;
+        let mut batch = Batch::new();
+        // It can only be deleted if it is there.
+        batch.table(&id()).add_table().delete_table();
+        socket.commit(&batch).map_err(RulesError::Commit)
+    }
+
     /// Leads ports to a pod. Blocking: less than a millisecond.
     ///
     /// # Errors

@@ -39,19 +39,19 @@ pub fn bind_all(namespace: &Namespace, ports: &[HostPort]) -> Result<Vec<OwnedFd
 
 /// Holds one port; `None` if there is nothing to hold.
 fn hold(port: &HostPort) -> Result<Option<OwnedFd>, Conflict> {
-    let taken = |by| Err(Conflict { port: *port, by });
+    let taken = |sockets| Err(Conflict { port: *port, by: Holder::Sockets(sockets) });
     match bound(port, false) {
         Ok(socket) => Ok(socket),
         Err(Errno::EADDRINUSE) => {
-            let holder = holder::find(port);
-            if holder != Holder::Socket {
-                return taken(holder);
+            let serving = holder::serving(port);
+            if !serving.is_empty() {
+                return taken(serving);
             }
             // Nobody serves the port: what is left of closed connections, or a connection of the node to somewhere
             // else, does not stand in the way of a server.
             match bound(port, true) {
                 Ok(socket) => Ok(socket),
-                Err(_) => taken(Holder::Socket),
+                Err(_) => taken(serving),
             }
         }
         Err(error) => {

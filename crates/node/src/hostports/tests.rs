@@ -63,7 +63,7 @@ async fn a_pod_gets_all_of_its_ports_or_none_and_its_end_is_told() {
     let first = host_ports.claim(&claimant("first"), &[a]).unwrap();
     let conflict = host_ports.claim(&claimant("second"), &[b, a]).unwrap_err();
     assert!(conflict.is_pod());
-    assert_eq!(conflict.to_string(), "hostPort 80/TCP is already in use by pod shop/first");
+    assert_eq!(conflict.describe(), "hostPort 80/TCP is already in use by pod shop/first");
     let third = host_ports.claim(&claimant("third"), &[b]).unwrap();
     let mut freed = host_ports.freed();
     drop(first);
@@ -93,7 +93,7 @@ fn a_port_that_a_socket_has_is_not_given_out_and_a_given_one_is_held() {
     let conflict = host_ports.claim(&claimant("web"), &wanted).unwrap_err();
     let expected =
         format!("hostPort {}/TCP on 127.0.0.1 is already in use by process {} (", address.port(), std::process::id());
-    assert!(conflict.to_string().starts_with(&expected), "{conflict}");
+    assert!(conflict.describe().starts_with(&expected), "{conflict:?}");
     assert!(!conflict.is_pod());
 
     // What is left of a connection is nobody: the port is free for a server.

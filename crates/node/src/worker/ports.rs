@@ -44,7 +44,7 @@ impl Life {
     /// Waits for the pod's host ports and gives them to it; `None` if the pod is to end before.
     pub(super) async fn claim_ports(&self) -> Option<Claim> {
         let ports = hostports::of_spec(&self.spec);
-        let mut pace = Pace::default();
+        let mut pace = Pace::new();
         let mut stop = self.stop.subscribe();
         loop {
             if stop.borrow().is_some() {
@@ -56,8 +56,11 @@ impl Life {
                 Ok(claim) => return Some(claim),
                 Err(conflict) => conflict,
             };
-            let again = pace.tell(conflict.to_string(), |text| self.event(Reason::HostPortConflict, text));
-            let wait = if conflict.is_pod() { again } else { again.min(POLL) };
+            if pace.is_due(&conflict) {
+                let conflict = conflict.clone();
+                self.event(Reason::HostPortConflict, blocking(move || conflict.describe()).await);
+            }
+            let wait = if conflict.is_pod() { pace.left() } else { pace.left().min(POLL) };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 _ = freed.changed() => {}
@@ -76,39 +79,51 @@ impl Life {
         if ports.is_empty() {
             return host_ports.claim(&claimant, &ports);
         }
-        match tokio::task::spawn_blocking(move || host_ports.claim(&claimant, &ports)).await {
-            Ok(claimed) => claimed,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is at its end, and so is this task.
-                Err(_) => std::future::pending().await,
-            },
-        }
+        blocking(move || host_ports.claim(&claimant, &ports)).await
+    }
+}
+
+/// Runs what blocks for some milliseconds.
+async fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(f).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is at its end, and so is this task.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 
 /// How often the same is said again: at once when it is news, then after growing pauses.
-#[derive(Default)]
-struct Pace {
-    said: String,
-    due: Option<Instant>,
+struct Pace<T> {
+    said: Option<T>,
+    due: Instant,
     pause: Duration,
 }
 
-impl Pace {
-    /// Says it if it is due. Returns when it is due again.
-    fn tell(&mut self, text: String, say: impl FnOnce(String)) -> Duration {
+impl<T: Clone + PartialEq> Pace<T> {
+    fn new() -> Self {
+        Self { said: None, due: Instant::now(), pause: Duration::ZERO }
+    }
+
+    /// Whether it is to be said now; then it counts as said.
+    fn is_due(&mut self, what: &T) -> bool {
         let now = Instant::now();
-        if text != self.said {
-            (self.due, self.pause) = (None, Duration::ZERO);
-            self.said.clone_from(&text);
+        if self.said.as_ref() != Some(what) {
+            *self = Self { said: Some(what.clone()), due: now, pause: Duration::ZERO };
         }
-        if self.due.is_none_or(|due| due <= now) {
-            say(text);
+        let due = self.due <= now;
+        if due {
             self.pause = (self.pause * 2).clamp(FIRST_RETRY, MAX_RETRY);
-            self.due = Some(now + self.pause);
+            self.due = now + self.pause;
         }
-        self.due.map_or(Duration::ZERO, |due| due - now)
+        due
+    }
+
+    /// How long until it is due again.
+    fn left(&self) -> Duration {
+        self.due.saturating_duration_since(Instant::now())
     }
 }
 
@@ -118,18 +133,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn news_is_told_at_once_and_the_rest_ever_more_rarely() {
-        let (mut pace, mut told) = (Pace::default(), Vec::new());
+        let (mut pace, mut told) = (Pace::new(), Vec::new());
         let begun = Instant::now();
-        let mut text = "8080";
         for tick in 0..40 {
-            if tick == 30 {
-                text = "8081";
+            let what = if tick < 30 { 8080 } else { 8081 };
+            if pace.is_due(&what) {
+                told.push((what, begun.elapsed().as_millis()));
             }
-            pace.tell(text.into(), |text| told.push((text, begun.elapsed().as_millis())));
+            assert!(pace.left() > Duration::ZERO);
             tokio::time::advance(POLL).await;
         }
-        let expected = [("8080", 0), ("8080", 1000), ("8080", 3000), ("8080", 7000), ("8081", 15000), ("8081", 16000)];
-        let told: Vec<_> = told.iter().map(|(text, at)| (text.as_str(), *at)).collect();
+        let expected = [(8080, 0), (8080, 1000), (8080, 3000), (8080, 7000), (8081, 15000), (8081, 16000)];
         assert_eq!(told[..6], expected);
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn report(pod: &Pod, spec: &PodSpec, now: Timestamp) -> Report {
 /// What the node itself has of a pod cannot be read. Worth trying again: whoever broke it can mend it.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the logs of container {container} in {}: {error}", .directory.display())]
-pub(super) struct UnreadableError {
+pub(crate) struct UnreadableError {
     container: String,
     directory: PathBuf,
     error: io::Error,
@@ -43,10 +43,7 @@ pub(super) struct UnreadableError {
 /// If the logs cannot be read; then nobody knows how often the container has run.
 pub(super) fn complete(report: &mut Report, directory: &Path) -> Result<(), UnreadableError> {
     for container in report.init.iter_mut().chain(&mut report.containers) {
-        let directory = directory.join(&container.name);
-        let last = last_run(&directory);
-        let last = last.map_err(|error| UnreadableError { container: container.name.clone(), directory, error })?;
-        let Some(last) = last else { continue };
+        let Some(last) = last_run(directory, &container.name)? else { continue };
         container.restarts = container.restarts.max(match container.id {
             // The start itself counts up.
             Some(_) => last,
@@ -56,19 +53,25 @@ pub(super) fn complete(report: &mut Report, directory: &Path) -> Result<(), Unre
     Ok(())
 }
 
-/// The number of the latest log, `3` for `3.log`.
-fn last_run(directory: &Path) -> io::Result<Option<i32>> {
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        other => other?,
+/// The number of the latest log of a container, `3` for `3.log`. Blocking.
+///
+/// # Errors
+/// If there are logs and they cannot be read.
+pub(crate) fn last_run(pod: &Path, container: &str) -> Result<Option<i32>, UnreadableError> {
+    let directory = pod.join(container);
+    let list = || -> io::Result<Option<i32>> {
+        let mut last = None;
+        for entry in fs::read_dir(&directory)? {
+            let name = entry?.file_name();
+            let number = name.to_str().and_then(|name| name.strip_suffix(".log")?.parse().ok());
+            last = last.max(number);
+        }
+        Ok(last)
     };
-    let mut last = None;
-    for entry in entries {
-        let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_suffix(".log")?.parse().ok());
-        last = last.max(number);
+    match list() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map_err(|error| UnreadableError { container: container.into(), directory, error }),
     }
-    Ok(last)
 }
 
 fn resume(container: &mut ContainerReport, status: &ContainerStatus) {

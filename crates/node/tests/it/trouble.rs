@@ -27,8 +27,8 @@ async fn a_pod_whose_state_cannot_be_told_waits_until_it_can() {
     let begins = "FailedSync: error determining status: cannot read the logs of container main in ";
     let events = cluster.events_until("web", |events| events.iter().any(|event| event.starts_with(begins))).await;
     assert!(events[0].contains("Not a directory"), "{events:?}");
-    let waiting = cluster.pods().get("web").await.unwrap();
-    assert_eq!((phase(&waiting), container(&waiting)["state"]["waiting"].is_object()), ("Pending", true));
+    let waiting = cluster.pod_until("web", |pod| container(pod)["state"]["waiting"].is_object()).await;
+    assert_eq!(phase(&waiting), "Pending");
 
     // Mended, and with a trace of runs that the API never heard of: the next has the next number.
     std::fs::remove_file(directory.join("main")).unwrap();
@@ -37,6 +37,23 @@ async fn a_pod_whose_state_cannot_be_told_waits_until_it_can() {
     let pod = cluster.pod_until("web", is_ready).await;
     assert_eq!(container(&pod)["restartCount"], 3);
     assert!(directory.join("main/3.log").exists());
+
+    // The same happens to a container that is to be started again.
+    let once = "test -e $0 && { trap 'exit 0' TERM; sleep 1000 & wait; }; read _ < $0.go";
+    let flag = cluster.home.path().join("flag");
+    let go = flag.with_extension("go");
+    nix::unistd::mkfifo(&go, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let main = json!({"name": "main", "image": "shell", "args": [once, flag.display().to_string()]});
+    let pod = cluster.pod(&node, "again", json!({"containers": [main]})).await;
+    cluster.pod_until("again", is_ready).await;
+    let directory = node.config.root.join(format!("pods/default_again_{}", pod.metadata.uid.unwrap()));
+    std::fs::remove_dir_all(directory.join("main")).unwrap();
+    std::fs::write(directory.join("main"), "not a directory").unwrap();
+    std::fs::write(&flag, "").unwrap();
+    std::fs::write(&go, "now\n").unwrap();
+    cluster.events_until("again", |events| events.iter().any(|event| event.starts_with(begins))).await;
+    std::fs::remove_file(directory.join("main")).unwrap();
+    cluster.pod_until("again", |pod| is_ready(pod) && container(pod)["restartCount"] == 1).await;
     node.stop().await;
 }
 
