@@ -2,7 +2,7 @@
 //!
 //! Upstream: `repair.go` and `repairip.go` in `pkg/registry/core/service/ipallocator/controller`.
 
-use super::{DESCRIBE_SERVICE, NOT_YET, alias, check, message, misreading, noted, remedy};
+use super::{DESCRIBE_SERVICE, alias, check, message, misreading, noted, remedy};
 use crate::lang::{Text, text};
 use crate::{Api, Category, Chain, Check, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
@@ -44,7 +44,14 @@ const NOT_VALID: Entry = Entry {
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
-    portolan: Portolan { emits: false, when: NOT_YET },
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "For each pass over Services that finds such an address; the repair loop runs beside the \
+             API.",
+            "修复循环与 API 一同运行，每次巡查 Service 发现这样的地址时发出。",
+        ),
+    },
     emitter: "ipallocator-repair-controller",
     object: "Service",
     api: Api::Events,
@@ -101,7 +108,14 @@ const NOT_ALLOCATED: Entry = Entry {
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
-    portolan: Portolan { emits: false, when: NOT_YET },
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When the repair loop finds no IPAddress object for the address, or one that names \
+             something else, and makes the right one.",
+            "修复循环发现该地址没有 IPAddress 对象，或对象指向别处，并随即改正时。",
+        ),
+    },
     emitter: "ipallocator-repair-controller",
     object: "Service",
     api: Api::Events,
@@ -183,7 +197,14 @@ const ALREADY_ALLOCATED: Entry = Entry {
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
-    portolan: Portolan { emits: false, when: NOT_YET },
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When the repair loop finds that the address belongs to another Service that has it as \
+             well.",
+            "修复循环发现该地址属于另一个同样持有它的 Service 时。",
+        ),
+    },
     emitter: "ipallocator-repair-controller",
     object: "Service",
     api: Api::Events,
@@ -231,7 +252,13 @@ const OUT_OF_RANGE: Entry = Entry {
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
-    portolan: Portolan { emits: false, when: NOT_YET },
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When the repair loop finds the address in none of the ServiceCIDR objects.",
+            "修复循环发现该地址不在任何 ServiceCIDR 内时。",
+        ),
+    },
     emitter: "ipallocator-repair-controller",
     object: "Service",
     api: Api::Events,

@@ -2,7 +2,7 @@
 //!
 //! Upstream: `pkg/kubelet/kubelet_node_status.go`, `cmd/kube-proxy/app` and `pkg/proxy/healthcheck`.
 
-use super::{DESCRIBE_SERVICE, NOT_YET, alias, check, message, misreading, noted, remedy};
+use super::{DESCRIBE_SERVICE, alias, check, message, misreading, noted, remedy};
 use crate::lang::text;
 use crate::{Api, Bound, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
@@ -61,7 +61,14 @@ const NODE_NOT_READY: Entry = Entry {
     severity: Severity::Warning,
     category: Category::Node,
     status: Status::Current,
-    portolan: Portolan { emits: false, when: NOT_YET },
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "For each ready pod of a node that has become not ready, after the pod was marked; and \
+             once on the Node.",
+            "节点变为未就绪时：其上每个就绪的 Pod 被标记之后各发一条；Node 上也发一条。",
+        ),
+    },
     emitter: "node-controller",
     object: "Pod",
     api: Api::Core,
@@ -74,11 +81,12 @@ const NODE_NOT_READY: Entry = Entry {
             text("On each pod of the node, a Warning.", "挂在该节点的每个 Pod 上，类型为 Warning。"),
         ),
         noted(
-            "Kubernetes",
+            "Kubernetes, Portolan",
             "Node {node} status is now: NodeNotReady",
             text(
-                "On the Node, of type Normal, from node-controller or from the kubelet itself.",
-                "挂在 Node 上，类型为 Normal，来自 node-controller 或 kubelet 自身。",
+                "On the Node, of type Normal, from node-controller; in Kubernetes also from the \
+                 kubelet itself.",
+                "挂在 Node 上，类型为 Normal，来自 node-controller；在 Kubernetes 中也可能来自 kubelet 自身。",
             ),
         ),
     ],

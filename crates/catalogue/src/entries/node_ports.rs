@@ -2,7 +2,7 @@
 //!
 //! Upstream: `repair.go` in `pkg/registry/core/service/portallocator/controller`.
 
-use super::{DESCRIBE_SERVICE, NOT_YET, alias, check, message, misreading, remedy};
+use super::{DESCRIBE_SERVICE, alias, check, message, misreading, remedy};
 use crate::lang::{Text, text};
 use crate::{Api, Category, Chain, Check, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
@@ -22,7 +22,13 @@ const NOT_ALLOCATED: Entry = Entry {
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
-    portolan: Portolan { emits: false, when: NOT_YET },
+    portolan: Portolan {
+        emits: false,
+        when: text(
+            "Ports are booked by the Services themselves, so no book can differ from them.",
+            "端口直接以 Service 为准，没有单独的登记，也就不会不一致。",
+        ),
+    },
     emitter: "portallocator-repair-controller",
     object: "Service",
     api: Api::Events,
@@ -78,7 +84,15 @@ const ALREADY_ALLOCATED: Entry = Entry {
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
-    portolan: Portolan { emits: false, when: NOT_YET },
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When the repair loop finds the node port on another Service as well; of two Services the \
+             one that is later by namespace and name is told.",
+            "修复循环发现另一个 Service 也持有该节点端口时；两者中按命名空间和名称排在后面的那个收到\
+             事件。",
+        ),
+    },
     emitter: "portallocator-repair-controller",
     object: "Service",
     api: Api::Events,
@@ -123,7 +137,13 @@ const OUT_OF_RANGE: Entry = Entry {
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
-    portolan: Portolan { emits: false, when: NOT_YET },
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When the repair loop finds a node port outside the range of the API.",
+            "修复循环发现节点端口不在 API 的范围内时。",
+        ),
+    },
     emitter: "portallocator-repair-controller",
     object: "Service",
     api: Api::Events,

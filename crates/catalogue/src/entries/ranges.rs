@@ -26,7 +26,14 @@ const ADDRESS_LEAKED: Entry = Entry {
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
-    portolan: Portolan { emits: false, when: NOT_YET },
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When the repair loop deletes an IPAddress object whose Service has not existed for a \
+             minute, or that names no Service.",
+            "修复循环删除 IPAddress 对象时：其 Service 不存在已满一分钟，或它根本不指向 Service。",
+        ),
+    },
     emitter: "ipallocator-repair-controller",
     object: "IPAddress",
     api: Api::Events,
@@ -94,7 +101,14 @@ const ADDRESS_WRONG: Entry = Entry {
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
-    portolan: Portolan { emits: false, when: NOT_YET },
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When the repair loop deletes an IPAddress object whose Service does not have the \
+             address.",
+            "修复循环删除 IPAddress 对象时：其 Service 并不持有该地址。",
+        ),
+    },
     emitter: "ipallocator-repair-controller",
     object: "IPAddress",
     api: Api::Events,
@@ -141,7 +155,13 @@ const RANGE_ERROR: Entry = Entry {
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
-    portolan: Portolan { emits: false, when: NOT_YET },
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When the condition Ready of a ServiceCIDR could not be written.",
+            "ServiceCIDR 的 Ready 状态写入失败时。",
+        ),
+    },
     emitter: "service-cidr-controller",
     object: "ServiceCIDR",
     api: Api::Core,

@@ -11,7 +11,7 @@ use kube::{
     Api, Client,
     api::{DeleteParams, Patch, PatchParams, Preconditions},
 };
-use portolan_catalogue::Reason;
+use portolan_catalogue::{Reason, Severity};
 use portolan_events::{Recorder, reference};
 use portolan_objects::ObjectKey;
 use portolan_runtime::Failure;
@@ -44,10 +44,10 @@ impl Writer {
         Ok(())
     }
 
-    /// Tells that the node is not ready any more.
+    /// Tells that the node is not ready any more; a warning is only what its pods get.
     pub fn tell(&self, node: &Node) {
         let text = format!("Node {} status is now: NodeNotReady", name(node));
-        self.recorder.event(&reference(node), Reason::NodeNotReady, text);
+        self.recorder.event_as(Severity::Normal, &reference(node), Reason::NodeNotReady, text);
     }
 
     /// Sets the taints, unless somebody has changed the node since.
