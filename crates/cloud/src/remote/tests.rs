@@ -119,6 +119,33 @@ fn messages_look_as_documented() {
     assert_eq!(serde_json::from_value::<Answer>(unknown).unwrap().error.unwrap().class, Class::Other);
 }
 
+/// Every example of the page for those who write providers.
+#[test]
+fn the_examples_of_the_documentation_are_understood() {
+    let page = include_str!("../../../../docs/load-balancer-providers.md");
+    let mut kinds = Vec::new();
+    for example in page.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+        let value: serde_json::Value = serde_json::from_str(example).unwrap();
+        let is = |key: &str| value.get(key).is_some();
+        if is("balancer") {
+            let question: Question = serde_json::from_value(value).unwrap();
+            assert_eq!(question.balancer.unwrap().id.service, ObjectKey::new("shop", "web"));
+            kinds.push("question");
+        } else if is("faults") {
+            assert_eq!(serde_json::from_value::<Script>(value).unwrap().faults.len(), 7);
+            kinds.push("script");
+        } else {
+            let answer: Answer = serde_json::from_value(value).unwrap();
+            kinds.push(if answer.error.is_some() { "refusal" } else { "answer" });
+            assert!(answer.error.is_some() || answer.status.is_some() && answer.steps.len() == 3);
+        }
+    }
+    assert_eq!(kinds, ["question", "answer", "refusal", "script"]);
+    for route in Route::ALL {
+        assert!(page.contains(route.path()), "{} is not described", route.path());
+    }
+}
+
 #[test]
 fn the_http_status_alone_tells_the_class() {
     let classes = [
