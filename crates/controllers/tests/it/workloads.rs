@@ -201,7 +201,8 @@ async fn a_pod_without_room_says_why_and_goes_when_there_is() {
     eventually("the first on its node", async || node("first").await).await;
     cluster.create::<Pod>(pod("second")).await;
     let message = "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports. \
-                   preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.";
+                   no new claims to deallocate, preemption: 0/1 nodes are available: \
+                   1 No preemption victims found for incoming pod.";
     eventually("the reason", async || {
         let events = cluster.events("default", "second").await;
         (events == [("FailedScheduling".to_string(), message.to_string())]).then_some(())
@@ -261,7 +262,10 @@ async fn a_pod_waits_for_room_and_takes_what_others_leave() {
     assert_ne!(placed("one").await, placed("two").await, "two of them are too much for one node");
 
     let refusal = |preemption: &str| {
-        format!("0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are available: 2 {preemption}.")
+        format!(
+            "0/2 nodes are available: 2 Insufficient cpu. no new claims to deallocate, preemption: \
+             0/2 nodes are available: 2 {preemption}."
+        )
     };
     let message = refusal("No preemption victims found for incoming pod");
     cluster.create::<Pod>(hungry("third", "1")).await;

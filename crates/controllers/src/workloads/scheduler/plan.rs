@@ -66,7 +66,8 @@ fn explain(pod: &Pod, refusals: &[Refusal]) -> String {
     let reasons = refusals.iter().flat_map(|refusal| refusal.reasons.iter().map(String::as_str));
     let mut text = available(refusals.len(), reasons);
     if let Some(preemption) = preemption(pod, refusals) {
-        text.push_str(&format!(" preemption: {preemption}"));
+        // What the plugin for devices says of every pod that claims none.
+        text.push_str(&format!(" no new claims to deallocate, preemption: {preemption}"));
     }
     text
 }

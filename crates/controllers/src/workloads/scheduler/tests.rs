@@ -78,7 +78,8 @@ fn unfit_nodes_are_counted_by_their_reason() {
     let nodes: [(&Node, &[Arc<Pod>]); 4] = [(&good, &[]), (&cordoned, &[]), (&silent, &[]), (&tainted, &[])];
     let message = "0/4 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, \
                    1 node(s) were unschedulable, 2 node(s) had untolerated taint(s). \
-                   preemption: 0/4 nodes are available: 4 Preemption is not helpful for scheduling.";
+                   no new claims to deallocate, preemption: 0/4 nodes are available: \
+                   4 Preemption is not helpful for scheduling.";
     assert_eq!(decided(&picky, &nodes), Decision::Unschedulable(message.into()));
     assert_eq!(decided(&pod("any", json!({})), &nodes), bound("node-1"));
     let tolerant = pod("t", json!({"tolerations": [{"key": "gpu", "operator": "Exists"}]}));
@@ -112,19 +113,20 @@ fn required_affinity_is_any_term_and_all_of_its_rules() {
 }
 
 const NO_PORTS: &str = "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports. \
-                        preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.";
+                        no new claims to deallocate, preemption: 0/1 nodes are available: \
+                        1 No preemption victims found for incoming pod.";
 
 #[test]
 fn what_is_said_of_preemption_depends_on_the_pod() {
     let one = node("node-1");
     let port = json!({"containerPort": 80, "hostPort": 80});
     let there: &[Arc<Pod>] = &[Arc::new(with_port("taken", port.clone()))];
-    let (begin, _) = NO_PORTS.split_once(" preemption").unwrap();
+    let (begin, _) = NO_PORTS.split_once(" no new claims").unwrap();
     let rows = [
         (json!({}), NO_PORTS.to_owned()),
         (
             json!({"preemptionPolicy": "Never"}),
-            format!("{begin} preemption: not eligible due to preemptionPolicy=Never."),
+            format!("{begin} no new claims to deallocate, preemption: not eligible due to preemptionPolicy=Never."),
         ),
         (json!({"priority": 10}), begin.to_owned()),
     ];
@@ -186,7 +188,7 @@ fn requests_must_fit_beside_those_that_are_there() {
     let there: &[Arc<Pod>] = &[Arc::new(hungry("a", "1500m", "512Mi"))];
     let full: &[Arc<Pod>] = &[Arc::new(hungry("a", "0", "0")), Arc::new(hungry("b", "2", "0"))];
     let refused = |reasons: &str, preemption: &str| {
-        let preemption = format!("preemption: 0/2 nodes are available: {preemption}.");
+        let preemption = format!("no new claims to deallocate, preemption: 0/2 nodes are available: {preemption}.");
         Decision::Unschedulable(format!("0/2 nodes are available: {reasons}. {preemption}"))
     };
     const NONE: &str = "2 Preemption is not helpful for scheduling";
