@@ -311,11 +311,11 @@ const CREATING: Entry = Entry {
     portolan: Portolan {
         emits: true,
         when: text(
-            "Only when the provider really makes a balancer: the Service has none yet, or it has \
-             to move to another address. A mere change or a retry after success does not bring \
-             it.",
-            "只有提供方真的新建负载均衡器时才发出：该 Service 还没有，或者必须换到另一个地址。单\
-             纯的变更，或者已经建好之后的再次同步，都不会发出。",
+            "Only when the provider really makes a balancer: the Service has none yet, has lost it \
+             at the provider, or has to move to another address. A mere change or a retry after \
+             success does not bring it.",
+            "只有提供方真的新建负载均衡器时才发出：该 Service 还没有，或在提供方那里已经丢失，或者必须换到\
+             另一个地址。单纯的变更，或者已经建好之后的再次同步，都不会发出。",
         ),
     },
     emitter: "service-controller",

@@ -409,7 +409,10 @@ const SYNC_FAILED: Entry = Entry {
              {error}",
         ),
         message("Kubernetes, Portolan", "Error syncing load balancer: failed to update load balancer status: {error}"),
-        message("Kubernetes", "Error syncing load balancer: service status returned by EnsureLoadBalancer is nil"),
+        message(
+            "Kubernetes, Portolan",
+            "Error syncing load balancer: service status returned by EnsureLoadBalancer is nil",
+        ),
     ],
     meaning: text(
         "The one warning for almost everything that goes wrong between a Service and its \
@@ -446,6 +449,11 @@ const SYNC_FAILED: Entry = Entry {
     },
     checks: &[
         DESCRIBE_SERVICE,
+        check(
+            "On Portolan: the condition Why of the Service, which names the blocker and what to do.",
+            "在 Portolan 上：Service 的 Why 状态，写明受阻的原因和处理办法。",
+            "kubectl get service NAME -n NAMESPACE -o jsonpath='{.status.conditions}'",
+        ),
         check(
             "Whether other Services fail too: if all do, it is the cluster's identity, limits or \
              network, not this Service.",
