@@ -1,14 +1,13 @@
 //! When did the change happen that a write answers? The time goes into an annotation, from which the latency of the
 //! whole chain is measured. Upstream: `endpointslice/trigger/trigger_tracker.go`.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Pod, Service};
-use portolan_objects::{ObjectKey, pod};
+use k8s_openapi::api::core::v1::Service;
+use portolan_objects::ObjectKey;
+
+use crate::backends::{Pod, pod};
 
 /// When the pods of each Service had last changed their readiness, as of the last sync of that Service.
 #[derive(Debug, Default)]
@@ -16,27 +15,24 @@ pub(crate) struct Triggers {
     services: HashMap<ObjectKey, State>,
 }
 
+/// What the last sync saw: the pods themselves, which the index holds anyway.
 #[derive(Debug)]
 struct State {
     service: Option<Timestamp>,
-    pods: BTreeMap<String, Timestamp>,
+    pods: Vec<Arc<Pod>>,
 }
 
 impl Triggers {
     /// The time to write for this sync, and remembers what it has seen. The first sync of a Service answers its
-    /// creation; later ones the earliest change since the last sync, if any is known.
+    /// creation; later ones the earliest change since the last sync, if any is known. `pods` are sorted by name.
     pub(crate) fn sync(&mut self, key: &ObjectKey, service: &Service, pods: &[Arc<Pod>]) -> Option<Timestamp> {
         let created = service.metadata.creation_timestamp.as_ref().map(|time| time.0);
-        let pods: BTreeMap<String, Timestamp> =
-            pods.iter().filter_map(|pod| Some((pod.metadata.name.clone()?, pod::ready_changed(pod)?.0))).collect();
-        let state = State { service: created, pods };
+        let state = State { service: created, pods: pods.to_vec() };
         match self.services.insert(key.clone(), state) {
             None => created,
             Some(before) => {
-                let now = &self.services[key];
-                let moved = now.pods.iter().filter(|(name, time)| before.pods.get(*name).is_none_or(|t| *time > t));
                 let recreated = created.filter(|_| created > before.service);
-                moved.map(|(_, time)| *time).chain(recreated).min()
+                moved(&before.pods, pods).chain(recreated).min()
             }
         }
     }
@@ -45,6 +41,25 @@ impl Triggers {
     pub(crate) fn forget(&mut self, key: &ObjectKey) {
         self.services.remove(key);
     }
+}
+
+/// The times that are later than they were, or of pods that were not there. Both sides are sorted by name.
+fn moved<'a>(before: &'a [Arc<Pod>], now: &'a [Arc<Pod>]) -> impl Iterator<Item = Timestamp> + 'a {
+    let mut before = before.iter().peekable();
+    now.iter().filter_map(move |pod| {
+        let then = loop {
+            match before.peek().map(|old| old.name.cmp(&pod.name)) {
+                Some(Ordering::Less) => drop(before.next()),
+                Some(Ordering::Equal) => break before.next(),
+                Some(Ordering::Greater) | None => break None,
+            }
+        };
+        if then.is_some_and(|old| Arc::ptr_eq(old, pod)) {
+            return None;
+        }
+        let then = then.and_then(|old| pod::ready_changed(old));
+        pod::ready_changed(pod).filter(|time| then.is_none_or(|then| *time > then))
+    })
 }
 
 /// The annotation's text: RFC 3339 with nanoseconds where there are any.
@@ -64,7 +79,7 @@ mod tests {
         let pod = |(name, time): &(&str, &str)| {
             let ready = json!({"type": "Ready", "status": "True", "lastTransitionTime": time});
             let body = json!({"metadata": {"name": name}, "status": {"conditions": [ready]}});
-            Arc::new(serde_json::from_value(body).unwrap())
+            Arc::new(serde_json::from_value::<Pod>(body).unwrap())
         };
         changes.iter().map(pod).collect()
     }
@@ -84,5 +99,7 @@ mod tests {
         assert_eq!(sync(&[("a", three), ("b", two)]), two, "the earliest of what has moved");
         assert_eq!(sync(&[("b", two)]), "", "a pod that went away has no time");
         assert_eq!(sync(&[("b", one)]), "", "times only move forward");
+        assert_eq!(sync(&[("a", two), ("b", one), ("c", three)]), two, "those that are new count, first and last");
+        assert_eq!(sync(&[("b", three), ("c", three)]), three, "whatever stands before it");
     }
 }

@@ -12,7 +12,7 @@ use portolan_events::{Recorder, Vocabulary, reference};
 use portolan_objects::ObjectKey;
 use portolan_runtime::{Failure, describe, has_finalizers, is_code, is_namespace_terminating};
 
-use super::plan::EndpointsPlan;
+use super::{plan::EndpointsPlan, stored::Stored};
 
 /// What got through.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(crate) enum Written {
     /// The object as the API now has it.
     Now(Box<Endpoints>),
     /// Deleted.
-    Gone(Arc<Endpoints>),
+    Gone(Arc<Stored>),
     /// The namespace is being deleted: nothing to do any more.
     Nothing,
 }

@@ -2,46 +2,64 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Endpoints;
 use portolan_objects::{ObjectKey, labels};
 use portolan_runtime::{Change, Observed};
 
 use super::{
     Input,
     apply::Written,
+    batch::Batch,
     plan::{self, EndpointsPlan},
+    stored::Stored,
 };
 use crate::{backends::Backends, trigger::Triggers};
 
 /// Everything that a plan is made from.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Index {
     backends: Backends,
-    endpoints: Observed<Endpoints>,
+    endpoints: Observed<Stored>,
     triggers: Triggers,
+    /// Services that pods have touched.
+    batch: Batch,
     /// The sweep after start has been made.
     swept: bool,
 }
 
 impl Index {
+    pub(crate) fn new(batch: Batch) -> Self {
+        Self {
+            backends: Backends::default(),
+            endpoints: Observed::default(),
+            triggers: Triggers::default(),
+            batch,
+            swept: false,
+        }
+    }
+
     pub(crate) fn take(&mut self, input: Input, dirty: &mut Vec<ObjectKey>) {
         match input {
             Input::Service(change) => self.backends.services_changed(*change, dirty),
-            Input::Pod(change) => self.backends.pods_changed(*change, dirty),
+            Input::Pod(change) => {
+                let mut touched = Vec::new();
+                self.backends.pods_changed(*change, &mut touched);
+                self.batch.add(touched, dirty);
+            }
             Input::Endpoints(change) => self.endpoints_changed(*change, dirty),
+            Input::Due(key) => self.batch.due(key, dirty),
         }
     }
 
     /// What has to be written under this key; `None` if nothing.
     pub(crate) fn plan(&mut self, key: &ObjectKey) -> Option<EndpointsPlan> {
         let existing = self.endpoints.get(key);
-        let Some((service, pods)) = self.backends.selected(key) else {
+        if self.backends.service(key).is_none() {
             self.triggers.forget(key);
-            // Without a selector somebody else writes the Endpoints, as long as there is a Service at all.
-            let orphan = existing
-                .filter(|held| self.backends.service(key).is_none() && held.metadata.deletion_timestamp.is_none())?;
+            let orphan = existing.filter(|held| held.metadata.deletion_timestamp.is_none())?;
             return Some(EndpointsPlan::Delete(Arc::clone(orphan)));
-        };
+        }
+        // Without a selector somebody else writes the Endpoints.
+        let (service, pods) = self.backends.selected(key)?;
         let trigger = self.triggers.sync(key, service, &pods);
         plan::plan(service, &pods, existing.map(Arc::as_ref), trigger)
     }
@@ -50,7 +68,7 @@ impl Index {
     pub(crate) fn wrote(&mut self, written: Written) {
         match written {
             Written::Now(endpoints) => {
-                self.endpoints.apply(*endpoints);
+                self.endpoints.apply(Stored::of(*endpoints));
             }
             Written::Gone(endpoints) => {
                 self.endpoints.delete(&endpoints);
@@ -59,7 +77,7 @@ impl Index {
         }
     }
 
-    fn endpoints_changed(&mut self, change: Change<Endpoints>, dirty: &mut Vec<ObjectKey>) {
+    fn endpoints_changed(&mut self, change: Change<Stored>, dirty: &mut Vec<ObjectKey>) {
         match change {
             Change::Apply(endpoints) => {
                 let key = ObjectKey::of(&endpoints);
@@ -86,8 +104,7 @@ impl Index {
     }
 
     fn is_lock(&self, key: &ObjectKey) -> bool {
-        let annotations = self.endpoints.get(key).and_then(|held| held.metadata.annotations.as_ref());
-        annotations.is_some_and(|annotations| annotations.contains_key(labels::LEADER))
+        self.endpoints.get(key).is_some_and(|held| held.annotation(labels::LEADER).is_some())
     }
 }
 

@@ -1,51 +1,94 @@
 //! Keeps the Endpoints object of every Service with a selector in step with its pods, for clients that have not moved
 //! to EndpointSlices.
 //!
-//! `index` holds Services, pods and Endpoints; `subsets` and `plan` are pure; `apply` writes. An Endpoints holds
-//! one address family and at most 1000 addresses; what is above that is left out and said in an annotation.
+//! `index` holds Services, pods and a trace of each Endpoints; `subsets`, `repack` and `plan` are pure; `apply` writes.
+//! An Endpoints holds one address family and at most 1000 addresses; what is above that is left out and said in an
+//! annotation.
+//!
+//! Beyond upstream: an Endpoints that somebody else changes is put right at once, not with the Service's next change,
+//! and one that is too full is not written again and again.
 //!
 //! Upstream: `pkg/controller/endpoint`, `pkg/api/v1/endpoints`.
 
 mod apply;
+pub(crate) mod batch;
 mod index;
 mod plan;
+pub(crate) mod repack;
+mod stored;
 mod subsets;
 
 use std::{future::Future, time::Duration};
 
-use k8s_openapi::api::core::v1::{Endpoints, Pod, Service};
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Service;
 use kube::Client;
 use portolan_events::Recorder;
 use portolan_objects::ObjectKey;
-use portolan_runtime::{Backoff, Change, Failure, Inputs, Metrics, Options, Reconciler};
+use portolan_runtime::{Backoff, Change, Failure, Inputs, Options, Reconciler};
+use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use apply::Written;
+use batch::Batch;
 use index::Index;
 use plan::EndpointsPlan;
+use stored::Stored;
 
-const OPTIONS: Options = Options {
-    name: "endpoint-controller",
-    workers: 5,
-    backoff: Backoff { base: Duration::from_millis(5), max: Duration::from_secs(1000), attempts: Some(15) },
-    timeout: Duration::from_secs(60),
-};
+use crate::backends::{Pod, Watched};
+
+const NAME: &str = "endpoint-controller";
+const BACKOFF: Backoff = Backoff { base: Duration::from_millis(5), max: Duration::from_secs(1000), attempts: Some(15) };
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What upstream's flags decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// Writes at a time (`--concurrent-endpoint-syncs`).
+    pub workers: usize,
+    /// How long a Service waits after a change of a pod, for more of them (`--endpoint-updates-batch-period`).
+    pub batch_period: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { workers: 5, batch_period: Duration::ZERO }
+    }
+}
+
+/// What the controller counts: the loop's own counters. Upstream has none beside those of its queue.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    part: portolan_runtime::Metrics,
+}
+
+impl Metrics {
+    /// Registers them as `endpoint_controller_*`.
+    pub fn register(registry: &mut Registry) -> Self {
+        Self { part: portolan_runtime::Metrics::register(registry, "endpoint_controller") }
+    }
+}
 
 /// Runs the controller until `stop`. The recorder speaks as `endpoint-controller`.
-pub async fn run(client: Client, recorder: Recorder, metrics: Metrics, stop: CancellationToken) {
+pub async fn run(client: Client, recorder: Recorder, config: Config, metrics: Metrics, stop: CancellationToken) {
+    let (batch, due) = Batch::new(config.batch_period);
     let inputs = Inputs::new()
         .all(&client, |change| Input::Service(Box::new(change)))
         .all(&client, |change| Input::Pod(Box::new(change)))
-        .all(&client, |change| Input::Endpoints(Box::new(change)));
-    let controller = Controller { index: Index::default(), client, recorder };
-    portolan_runtime::run(controller, inputs, OPTIONS, metrics, stop).await;
+        .all(&client, |change| Input::Endpoints(Box::new(change)))
+        .signal(due.map(Input::Due));
+    let controller = Controller { index: Index::new(batch), client, recorder };
+    let options = Options { name: NAME, workers: config.workers, backoff: BACKOFF, timeout: TIMEOUT };
+    portolan_runtime::run(controller, inputs, options, metrics.part, stop).await;
 }
 
 /// A change of any watched kind, boxed: their sizes differ tenfold.
 pub(crate) enum Input {
     Service(Box<Change<Service>>),
-    Pod(Box<Change<Pod>>),
-    Endpoints(Box<Change<Endpoints>>),
+    Pod(Box<Change<Watched<Pod>>>),
+    Endpoints(Box<Change<Stored>>),
+    /// A Service has waited for more changes of its pods.
+    Due(ObjectKey),
 }
 
 struct Controller {

@@ -4,13 +4,19 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use k8s_openapi::{
-    api::core::v1::{Endpoints, Pod, Service},
+    api::core::v1::{Endpoints, Service},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use portolan_objects::{labels, service};
 
-use super::subsets::{self, CAPACITY};
-use crate::trigger;
+use super::{
+    stored::Stored,
+    subsets::{self, Desired},
+};
+use crate::{backends::Pod, trigger};
+
+/// Value of the annotation [`labels::OVER_CAPACITY`].
+const TRUNCATED: &str = "truncated";
 
 /// What to write under one key.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,42 +26,45 @@ pub(crate) enum EndpointsPlan {
     /// The complete new state, on the revision that was observed.
     Update { service: Arc<Service>, endpoints: Endpoints },
     /// Its Service is gone.
-    Delete(Arc<Endpoints>),
+    Delete(Arc<Stored>),
 }
 
 /// Plans for a Service with a selector; `None` if its Endpoints is right.
 pub(crate) fn plan(
     service: &Arc<Service>,
     pods: &[Arc<Pod>],
-    existing: Option<&Endpoints>,
+    existing: Option<&Stored>,
     trigger: Option<Timestamp>,
 ) -> Option<EndpointsPlan> {
-    let mut wanted = subsets::subsets(service, pods);
-    let truncated = subsets::truncate(&mut wanted, CAPACITY);
+    let desired = subsets::desired(service, pods);
     let labels = endpoints_labels(service);
-    let before = existing.map(|endpoints| &endpoints.metadata);
-    if let Some(endpoints) = existing {
-        let same = subsets::canonical(endpoints.subsets.clone().unwrap_or_default()) == wanted
-            && endpoints.metadata.labels.as_ref() == Some(&labels)
-            && says_truncated(&endpoints.metadata) == truncated.then_some("truncated");
-        if same {
-            return None;
-        }
+    if existing.is_some_and(|stored| is_right(stored, &desired, &labels)) {
+        return None;
     }
-    let mut metadata = before.cloned().unwrap_or_else(|| ObjectMeta {
+    let mut metadata = existing.map(|stored| stored.metadata.clone()).unwrap_or_else(|| ObjectMeta {
         name: service.metadata.name.clone(),
         namespace: service.metadata.namespace.clone(),
         ..ObjectMeta::default()
     });
     metadata.labels = Some(labels);
     annotate(&mut metadata, labels::TRIGGER_TIME, trigger.map(trigger::annotation));
-    annotate(&mut metadata, labels::OVER_CAPACITY, truncated.then(|| "truncated".to_owned()));
-    let endpoints = Endpoints { metadata, subsets: Some(wanted).filter(|subsets| !subsets.is_empty()) };
-    let service = Arc::clone(service);
+    annotate(&mut metadata, labels::OVER_CAPACITY, desired.truncated.then(|| TRUNCATED.to_owned()));
+    let subsets = (!desired.subsets.is_empty()).then_some(desired.subsets);
+    let (service, endpoints) = (Arc::clone(service), Endpoints { metadata, subsets });
     Some(match existing {
         None => EndpointsPlan::Create { service, endpoints },
         Some(_) => EndpointsPlan::Update { service, endpoints },
     })
+}
+
+/// Nothing of what this controller writes differs. As upstream has it, the time of the trigger alone is no reason to
+/// write, and neither is the headless label.
+fn is_right(stored: &Stored, desired: &Desired, labels: &BTreeMap<String, String>) -> bool {
+    let counted = |(key, _): &(&String, &String)| *key != labels::HEADLESS;
+    let held = stored.metadata.labels.iter().flatten();
+    stored.fingerprint == desired.fingerprint
+        && held.filter(counted).eq(labels.iter().filter(counted))
+        && stored.annotation(labels::OVER_CAPACITY) == desired.truncated.then_some(TRUNCATED)
 }
 
 /// The Service's labels and who writes the object.
@@ -67,10 +76,6 @@ fn endpoints_labels(service: &Service) -> BTreeMap<String, String> {
     }
     set.insert(labels::ENDPOINTS_MANAGED_BY.to_owned(), labels::ENDPOINTS_CONTROLLER.to_owned());
     set
-}
-
-fn says_truncated(metadata: &ObjectMeta) -> Option<&str> {
-    metadata.annotations.as_ref()?.get(labels::OVER_CAPACITY).map(String::as_str)
 }
 
 fn annotate(metadata: &mut ObjectMeta, key: &str, value: Option<String>) {

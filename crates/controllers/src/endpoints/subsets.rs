@@ -1,80 +1,85 @@
-//! The addresses of a Service's pods, in the canonical form of an Endpoints object.
-//! Upstream: `pkg/api/v1/endpoints/util.go` (repacking), `endpoints_controller.go` (truncation).
+//! The addresses of a Service's pods, as subsets of an Endpoints object.
+//! Upstream: `pkg/controller/endpoint/endpoints_controller.go`.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
-use k8s_openapi::api::core::v1::{EndpointAddress, EndpointSubset, Pod, Service};
-use portolan_objects::{Family, pod, ports::PortSet, service};
+use k8s_openapi::api::core::v1::{EndpointAddress, EndpointSubset, Service};
+use portolan_objects::service;
 
-use crate::backends::target_ref;
+use super::repack::{self, Spread};
+use crate::backends::{Pod, pod, target_ref};
 
 /// Addresses in one Endpoints, ready and not ready together.
 pub(crate) const CAPACITY: usize = 1000;
 
-/// The subsets that the pods ask for: one for each set of ports, everything sorted.
-pub(crate) fn subsets(service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSubset> {
-    let Some(family) = service::families(service).into_iter().next() else { return Vec::new() };
+/// What the pods ask for.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Desired {
+    /// At most [`CAPACITY`] addresses.
+    pub(crate) subsets: Vec<EndpointSubset>,
+    /// Some were left out.
+    pub(crate) truncated: bool,
+    /// [`repack::fingerprint`] of the subsets in canonical form.
+    pub(crate) fingerprint: u128,
+}
+
+pub(crate) fn desired(service: &Service, pods: &[Arc<Pod>]) -> Desired {
+    let mut subsets = subsets(service, pods);
+    let truncated = truncate(&mut subsets, CAPACITY);
+    // Leaving out changes the canonical order, but not what is written: upstream's is the order from before.
+    let fingerprint =
+        if truncated { repack::fingerprint(&repack::repack(&subsets)) } else { repack::fingerprint(&subsets) };
+    Desired { subsets, truncated, fingerprint }
+}
+
+/// All addresses, in canonical form.
+fn subsets(service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSubset> {
     let not_ready_too = service::publishes_not_ready(service);
-    let mut groups: BTreeMap<PortSet, EndpointSubset> = BTreeMap::new();
+    // Only a headless Service that declares no port publishes bare addresses.
+    let bare = service::ports(service).is_empty() && is_none(service);
+    let mut spread = Spread::default();
     for pod in pods {
         if pod::is_terminal(pod) || (pod::is_terminating(pod) && !not_ready_too) {
             continue;
         }
-        let Some(address) = address(service, pod, family) else { continue };
-        let ports = PortSet::resolve(service, pod);
-        // Only a headless Service that declares no port publishes bare addresses.
-        if ports.is_empty() && !(service::ports(service).is_empty() && service::is_headless(service)) {
+        let ports = pod::resolve_ports(service, pod);
+        if ports.is_empty() && !bare {
             continue;
         }
-        let subset = groups.entry(ports).or_default();
-        let list =
-            if not_ready_too || pod::is_ready(pod) { &mut subset.addresses } else { &mut subset.not_ready_addresses };
-        list.get_or_insert_default().push(address);
+        if let Some(ip) = ip(service, pod) {
+            spread.add(address(service, pod, ip), not_ready_too || pod::is_ready(pod), &ports);
+        }
     }
-    let subsets = groups.into_iter().map(|(ports, subset)| EndpointSubset {
-        ports: Some(ports.to_subset()).filter(|ports| !ports.is_empty()),
-        ..subset
-    });
-    canonical(subsets.collect())
+    spread.pack()
 }
 
-fn address(service: &Service, pod: &Pod, family: Family) -> Option<EndpointAddress> {
+/// `clusterIP: None`. One that has no address at all is on its way to or from being an alias.
+fn is_none(service: &Service) -> bool {
+    service.spec.as_ref().is_some_and(|spec| spec.cluster_ip.as_deref() == Some("None"))
+}
+
+/// The address that is published: an Endpoints has one family, the first of its Service. Where a Service from before
+/// dual stack names none and has no address that would say it, any of the pod's will do.
+fn ip(service: &Service, pod: &Pod) -> Option<IpAddr> {
+    let families = service::families(service);
+    let is_said = service.spec.as_ref().is_some_and(|spec| spec.ip_families.is_some());
+    let open = if is_said { 1 } else { families.len() };
+    families.into_iter().take(open).find_map(|family| pod::ip(pod, family))
+}
+
+fn address(service: &Service, pod: &Pod, ip: IpAddr) -> EndpointAddress {
     let name = service.metadata.name.as_deref().unwrap_or_default();
-    Some(EndpointAddress {
-        ip: pod::ip(pod, family)?.to_string(),
+    EndpointAddress {
+        ip: ip.to_string(),
         hostname: pod::endpoint_hostname(pod, name).map(str::to_owned),
         node_name: pod::node(pod).map(str::to_owned),
         target_ref: Some(target_ref(pod)),
-    })
-}
-
-/// Sorted, without empty lists and without what does not count in a comparison. Applied to both sides of it.
-pub(crate) fn canonical(mut subsets: Vec<EndpointSubset>) -> Vec<EndpointSubset> {
-    for subset in &mut subsets {
-        for list in [&mut subset.addresses, &mut subset.not_ready_addresses] {
-            *list = list.take().filter(|list| !list.is_empty());
-            for address in list.iter_mut().flatten() {
-                if let Some(target) = &mut address.target_ref {
-                    target.resource_version = None;
-                }
-            }
-            if let Some(list) = list {
-                list.sort_by_cached_key(|address| (address.ip.clone(), uid(address)));
-            }
-        }
-        subset.ports = Some(PortSet::of_subset(subset).to_subset()).filter(|ports| !ports.is_empty());
     }
-    subsets.sort_by_cached_key(PortSet::of_subset);
-    subsets
-}
-
-fn uid(address: &EndpointAddress) -> Option<String> {
-    address.target_ref.as_ref().and_then(|target| target.uid.clone())
 }
 
 /// Leaves out what is above `capacity`: not-ready addresses first, then ready ones, from each subset in proportion to
 /// its size. `true` if anything was left out.
-pub(crate) fn truncate(subsets: &mut Vec<EndpointSubset>, capacity: usize) -> bool {
+fn truncate(subsets: &mut Vec<EndpointSubset>, capacity: usize) -> bool {
     let len = |list: &Option<Vec<EndpointAddress>>| list.as_ref().map_or(0, Vec::len);
     let ready: usize = subsets.iter().map(|subset| len(&subset.addresses)).sum();
     let not_ready: usize = subsets.iter().map(|subset| len(&subset.not_ready_addresses)).sum();
@@ -91,16 +96,23 @@ pub(crate) fn truncate(subsets: &mut Vec<EndpointSubset>, capacity: usize) -> bo
         } else {
             &mut subset.not_ready_addresses
         };
-        // Rounded up, so that the last subset is the one that gets less.
-        let share = (len(list) * room).div_ceil(total).min(left);
+        let share = share(len(list), total, room).min(left);
         left -= share;
-        if let Some(list) = list {
-            list.truncate(share);
+        if let Some(addresses) = list {
+            addresses.truncate(share);
         }
+        *list = list.take().filter(|addresses| !addresses.is_empty());
     }
-    *subsets = canonical(std::mem::take(subsets));
+    // The API takes no subset without addresses. Upstream tries, and fails until there are fewer.
     subsets.retain(|subset| subset.addresses.is_some() || subset.not_ready_addresses.is_some());
     true
+}
+
+/// Rounded up, so that the last subset is the one that gets less. In floating point like upstream, whose rounding
+/// errors decide now and then who is in.
+fn share(of: usize, total: usize, room: usize) -> usize {
+    let part = of as f64 / total as f64 * room as f64;
+    part.ceil() as usize
 }
 
 #[cfg(test)]

@@ -1,164 +1,147 @@
 //! What the watches show, and which Services a change touches.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 
-use k8s_openapi::api::{
-    core::v1::{Node, Service},
-    discovery::v1::EndpointSlice,
-};
-use portolan_objects::{ObjectKey, endpoint, labels};
-use portolan_runtime::{Change, Observed};
+use k8s_openapi::api::core::v1::Service;
+use portolan_objects::ObjectKey;
+use portolan_runtime::Change;
 
 use super::{
-    Input, MAX_PER_SLICE,
+    Input,
     apply::Written,
-    desired::{self, Zones},
+    metrics::{Census, Metrics},
+    nodes::{Node, Nodes},
+    observed::Slices,
+    pace::Pace,
     plan::{self, SlicePlan},
+    topology::Topology,
 };
-use crate::{backends::Backends, trigger::Triggers};
+use crate::{
+    backends::{Backends, Watched},
+    endpoints::batch::Batch,
+    trigger::Triggers,
+};
 
 /// Everything that a plan is made from.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Index {
     backends: Backends,
-    /// Zone of each node that exists.
-    zones: Zones,
-    slices: Observed<EndpointSlice>,
-    slices_of: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
+    nodes: Nodes,
+    slices: Slices,
     triggers: Triggers,
+    topology: Topology,
+    /// Services some of whose pods are on nodes that do not exist, by the names of these.
+    waiting: HashMap<ObjectKey, HashSet<String>>,
+    /// Services that pods have touched.
+    by_pods: Pace,
+    /// Services that somebody else's change of a slice has touched.
+    by_slices: Batch,
+    census: Census,
+    metrics: Metrics,
+    max_per_slice: usize,
 }
 
 impl Index {
-    pub(crate) fn take(&mut self, input: Input, dirty: &mut Vec<ObjectKey>) {
-        match input {
-            Input::Service(change) => self.backends.services_changed(*change, dirty),
-            Input::Pod(change) => self.backends.pods_changed(*change, dirty),
-            Input::Node(change) => self.nodes_changed(*change, dirty),
-            Input::Slice(change) => self.slices_changed(*change, dirty),
+    pub(crate) fn new(by_pods: Pace, by_slices: Batch, metrics: Metrics, max_per_slice: usize) -> Self {
+        Self {
+            backends: Backends::default(),
+            nodes: Nodes::default(),
+            slices: Slices::default(),
+            triggers: Triggers::default(),
+            topology: Topology::default(),
+            waiting: HashMap::new(),
+            by_pods,
+            by_slices,
+            census: Census::default(),
+            metrics,
+            max_per_slice,
         }
     }
 
-    /// What has to be written for this Service; `None` if nothing, or if its slices are nobody's business.
+    pub(crate) fn take(&mut self, input: Input, dirty: &mut Vec<ObjectKey>) {
+        let mut touched = Vec::new();
+        match input {
+            Input::Service(change) => self.backends.services_changed(*change, dirty),
+            Input::Pod(change) => {
+                // A complete set is the start, or the end of a time without news: nothing is worth waiting for.
+                if matches!(*change, Change::Reset(_)) {
+                    return self.backends.pods_changed(*change, dirty);
+                }
+                self.backends.pods_changed(*change, &mut touched);
+                for key in touched {
+                    let pods = self.backends.pods_of(&key);
+                    self.by_pods.touch(key, pods, dirty);
+                }
+            }
+            Input::Node(change) => self.nodes_changed(*change, dirty),
+            Input::Slice(change) => {
+                self.slices.changed(*change, &mut touched);
+                self.by_slices.add(touched, dirty);
+            }
+            Input::PodsDue(key) => self.by_pods.due(key, dirty),
+            Input::SlicesDue(key) => self.by_slices.due(key, dirty),
+        }
+    }
+
+    /// What has to be done for this Service; `None` if nothing, or if its slices are nobody's business. Those of a
+    /// Service that loses its selector or becomes an alias stay as they are, and so does what is remembered of it.
     pub(crate) fn plan(&mut self, key: &ObjectKey) -> Option<SlicePlan> {
-        let Some((service, pods)) = self.backends.selected(key) else {
-            self.triggers.forget(key);
+        if self.backends.service(key).is_none() {
+            self.forget(key);
             return None;
-        };
+        }
+        let (service, pods) = self.backends.selected(key)?;
         let service: Arc<Service> = Arc::clone(service);
         let trigger = self.triggers.sync(key, &service, &pods);
-        let desired = desired::desired(&service, &pods, &self.zones);
-        let plan = plan::plan(&service, desired, &self.existing(key), trigger, MAX_PER_SLICE);
-        (!plan.is_empty()).then_some(plan)
+        let existing = self.slices.of(key);
+        let inputs = plan::Inputs {
+            service: &service,
+            pods: &pods,
+            existing: &existing,
+            nodes: &self.nodes,
+            trigger,
+            max: self.max_per_slice,
+        };
+        let plan = plan::plan(inputs, &mut self.topology);
+        self.census.take(key, &plan, &self.metrics);
+        self.waiting.remove(key);
+        if !plan.skipped.is_empty() {
+            let nodes = plan.skipped.iter().map(|skipped| skipped.node.clone());
+            self.waiting.insert(key.clone(), nodes.collect());
+        }
+        if plan.is_empty() {
+            plan.families.iter().for_each(|_| self.metrics.finished(plan.mode, 0));
+            return None;
+        }
+        Some(plan)
     }
 
     /// Brings the slices forward by what this controller has written itself.
     pub(crate) fn wrote(&mut self, written: Written) {
-        for slice in written.written {
-            self.put_slice(slice, &mut Vec::new());
-        }
-        for slice in written.deleted {
-            if self.slices.delete(&slice) {
-                self.unfile(&slice);
-            }
-        }
+        written.written.into_iter().for_each(|slice| self.slices.wrote(slice));
+        written.deleted.iter().for_each(|slice| self.slices.deleted(slice));
     }
 
-    /// The slices of this Service that this controller writes, sorted by name.
-    fn existing(&self, key: &ObjectKey) -> Vec<Arc<EndpointSlice>> {
-        let slices = self.slices_of.get(key).into_iter().flatten().filter_map(|slice| self.slices.get(slice));
-        slices.filter(|slice| is_own(slice) && slice.metadata.deletion_timestamp.is_none()).cloned().collect()
+    fn forget(&mut self, key: &ObjectKey) {
+        self.triggers.forget(key);
+        self.topology.forget(key);
+        self.census.forget(key, &self.metrics);
+        self.waiting.remove(key);
     }
 
-    fn nodes_changed(&mut self, change: Change<Node>, dirty: &mut Vec<ObjectKey>) {
-        let mut zones = Zones::new();
-        let mut touched = BTreeSet::new();
-        match change {
-            Change::Apply(node) => zones.extend([zone(&node)]),
-            Change::Delete(node) => {
-                let (name, _) = zone(&node);
-                self.zones.remove(&name);
-                touched.insert(name);
-            }
-            Change::Reset(nodes) => {
-                zones.extend(nodes.iter().map(zone));
-                let gone: Vec<String> = self.zones.keys().filter(|name| !zones.contains_key(*name)).cloned().collect();
-                for name in gone {
-                    self.zones.remove(&name);
-                    touched.insert(name);
-                }
-            }
-        }
-        for (name, zone) in zones {
-            if self.zones.get(&name) != Some(&zone) {
-                self.zones.insert(name.clone(), zone);
-                touched.insert(name);
-            }
-        }
-        dirty.extend(touched.iter().flat_map(|node| self.backends.services_on_node(node)));
-    }
-
-    fn slices_changed(&mut self, change: Change<EndpointSlice>, dirty: &mut Vec<ObjectKey>) {
-        match change {
-            Change::Apply(slice) => self.put_slice(slice, dirty),
-            Change::Delete(slice) => {
-                if self.slices.delete(&slice) {
-                    self.unfile(&slice);
-                    dirty.extend(endpoint::service_of(&slice));
-                }
-            }
-            Change::Reset(slices) => {
-                dirty.extend(self.slices_of.keys().cloned());
-                self.slices.reset(slices);
-                self.slices_of.clear();
-                for slice in self.slices.iter() {
-                    if let Some(service) = endpoint::service_of(slice) {
-                        dirty.push(service.clone());
-                        self.slices_of.entry(service).or_default().insert(ObjectKey::of(&**slice));
-                    }
-                }
-            }
+    /// As upstream has it, a node that moves to another zone or goes away is no reason to look at the Services of its
+    /// pods: their next sync sees it. One that appears is, for those that wait for it.
+    fn nodes_changed(&mut self, change: Change<Watched<Node>>, dirty: &mut Vec<ObjectKey>) {
+        let news = self.nodes.changed(change);
+        let waits = |nodes: &HashSet<String>| news.appeared.iter().any(|name| nodes.contains(&**name));
+        dirty.extend(self.waiting.iter().filter(|(_, nodes)| waits(nodes)).map(|(key, _)| key.clone()));
+        if news.shares {
+            dirty.extend(self.topology.overloaded(self.nodes.shares()));
         }
     }
-
-    fn put_slice(&mut self, slice: EndpointSlice, dirty: &mut Vec<ObjectKey>) {
-        let key = ObjectKey::of(&slice);
-        let service = endpoint::service_of(&slice);
-        let before = self.slices.get(&key).cloned();
-        if !self.slices.apply(slice) {
-            return;
-        }
-        if let Some(before) = before {
-            self.unfile(&before);
-            dirty.extend(endpoint::service_of(&before));
-        }
-        if let Some(service) = service {
-            dirty.push(service.clone());
-            self.slices_of.entry(service).or_default().insert(key);
-        }
-    }
-
-    fn unfile(&mut self, slice: &EndpointSlice) {
-        let Some(service) = endpoint::service_of(slice) else { return };
-        if let Some(slices) = self.slices_of.get_mut(&service) {
-            slices.remove(&ObjectKey::of(slice));
-            if slices.is_empty() {
-                self.slices_of.remove(&service);
-            }
-        }
-    }
-}
-
-fn is_own(slice: &EndpointSlice) -> bool {
-    let manager = slice.metadata.labels.as_ref().and_then(|set| set.get(labels::SLICE_MANAGED_BY));
-    manager.is_some_and(|manager| manager == labels::SLICE_CONTROLLER)
-}
-
-fn zone(node: &Node) -> (String, Option<String>) {
-    let zone = node.metadata.labels.as_ref().and_then(|set| set.get(labels::ZONE)).cloned();
-    (node.metadata.name.clone().unwrap_or_default(), zone)
 }
 
 #[cfg(test)]

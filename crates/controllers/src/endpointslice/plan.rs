@@ -1,180 +1,271 @@
-//! Slices that exist against endpoints that are wanted: what to create, update and delete. Pure.
+//! Slices that exist against endpoints that are wanted: what to create, update and delete. Pure, but for what the
+//! hints of a Service remember of its last sync.
+//!
+//! Upstream: `endpointslice/reconciler.go`, `utils.go`.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use k8s_openapi::{
-    api::{
-        core::v1::Service,
-        discovery::v1::{Endpoint, EndpointSlice},
-    },
+    api::core::v1::Service,
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
 };
-use portolan_objects::{Family, endpoint, labels, ports::PortSet, service};
+use portolan_objects::{Family, ObjectKey, labels, ports::PortSet, service};
 
 use super::{
-    desired::{Desired, Skipped},
-    pack,
+    desired::{self, Skipped, Wanted},
+    distribution::{self, Mode},
+    nodes::Nodes,
+    pack::{self, Draft, Packed},
+    slice::Slice,
+    topology::{Event, Topology},
 };
-use crate::trigger;
+use crate::{backends::Pod, trigger};
+
+/// Labels of slices that the Service's own cannot be.
+const RESERVED: [&str; 3] = [labels::SERVICE_NAME, labels::SLICE_MANAGED_BY, labels::HEADLESS];
+/// Longest name of an object.
+const LONGEST_NAME: usize = 253;
 
 /// What to write for one Service. Empty is the proof that its slices are right.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SlicePlan {
     pub(crate) service: Arc<Service>,
-    /// New slices: without a name, the API server gives them one.
-    pub(crate) creates: Vec<EndpointSlice>,
-    /// Complete new states, on the revision that was observed.
-    pub(crate) updates: Vec<EndpointSlice>,
-    /// The observed states of slices to delete.
-    pub(crate) deletes: Vec<Arc<EndpointSlice>>,
+    pub(crate) mode: Mode,
+    /// Each family of the Service. What goes wrong in one does not keep the other from being written.
+    pub(crate) families: Vec<FamilyPlan>,
+    /// Slices of families that the Service does not have any more.
+    pub(crate) unwanted: Vec<Arc<Slice>>,
     /// Pods that could not be published: the writes are made, and then the sync counts as failed.
     pub(crate) skipped: Vec<Skipped>,
+    /// What became of the hints.
+    pub(crate) events: Vec<Event>,
+}
+
+/// What to write for one address family: first creates, then updates, then deletes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct FamilyPlan {
+    /// New slices: without a name, the API server gives them one.
+    pub(crate) creates: Vec<Slice>,
+    /// Complete new states: on the revision that was observed, or, of slices that are put to another use, on whichever.
+    pub(crate) updates: Vec<Slice>,
+    pub(crate) deletes: Vec<Arc<Slice>>,
+    /// For the metrics.
+    pub(crate) counts: Counts,
+}
+
+/// What one sync of one family found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) added: usize,
+    pub(crate) removed: usize,
+    /// Endpoints that are wanted.
+    pub(crate) endpoints: usize,
+    /// Slices afterwards.
+    pub(crate) slices: usize,
+    /// Slices that perfect packing would need.
+    pub(crate) fewest: usize,
+}
+
+/// What a plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Inputs<'a> {
+    pub(crate) service: &'a Arc<Service>,
+    /// The pods that it selects, sorted by name.
+    pub(crate) pods: &'a [Arc<Pod>],
+    /// The slices that this controller manages for it, sorted by name.
+    pub(crate) existing: &'a [Arc<Slice>],
+    pub(crate) nodes: &'a Nodes,
+    /// Goes into every slice that is written.
+    pub(crate) trigger: Option<Timestamp>,
+    /// The most endpoints of one slice.
+    pub(crate) max: usize,
+}
+
+impl FamilyPlan {
+    /// How many slices it writes.
+    pub(crate) fn writes(&self) -> usize {
+        self.creates.len() + self.updates.len() + self.deletes.len()
+    }
 }
 
 impl SlicePlan {
-    /// Nothing to write and nothing to complain about.
+    /// Nothing to write, to report and to complain about.
     pub(crate) fn is_empty(&self) -> bool {
-        self.creates.is_empty() && self.updates.is_empty() && self.deletes.is_empty() && self.skipped.is_empty()
+        self.unwanted.is_empty()
+            && self.skipped.is_empty()
+            && self.events.is_empty()
+            && self.families.iter().all(|family| family.writes() == 0)
     }
 }
 
-/// Plans for one Service. `existing` are the slices that this controller manages for it, sorted by name; `max` is the
-/// most endpoints of one slice; `trigger` goes into every slice that is written.
-pub(crate) fn plan(
-    service: &Arc<Service>,
-    desired: Desired,
-    existing: &[Arc<EndpointSlice>],
-    trigger: Option<Timestamp>,
+/// Plans for one Service.
+pub(crate) fn plan(inputs: Inputs<'_>, topology: &mut Topology) -> SlicePlan {
+    let Inputs { service, pods, existing, nodes, trigger, max } = inputs;
+    let desired = desired::desired(service, pods, nodes);
+    let key = ObjectKey::of(&**service);
+    let is_wanted = |family: &Family| desired.families.contains_key(family);
+    // The address type of a slice is immutable, so those of other families cannot be put to use.
+    let (wanted, unwanted): (Vec<_>, Vec<_>) =
+        existing.iter().cloned().partition(|slice| slice.family.as_ref().is_some_and(is_wanted));
+    unwanted.iter().filter_map(|slice| slice.family).for_each(|family| topology.remove(&key, family));
+    let mode = distribution::mode(service);
+    let (mut families, mut events) = (Vec::new(), Vec::new());
+    for (family, sets) in &desired.families {
+        let slices = wanted.iter().filter(|slice| slice.family == Some(*family)).cloned().collect();
+        let (mut packed, counts) = pack_family(service, sets, slices, max);
+        let event = match mode {
+            Mode::Auto => topology.give_hints(&key, *family, nodes.shares(), &mut packed),
+            Mode::Near(_) | Mode::None => topology.leave(&key, *family),
+        };
+        events.extend(event);
+        match mode {
+            Mode::Near(near) => distribution::give_hints(near, &mut packed),
+            Mode::None => distribution::take_hints(&mut packed),
+            Mode::Auto => {}
+        }
+        packed.drop_repetitions();
+        families.push(FamilyPlan { counts, ..finish(service, *family, packed, trigger) });
+    }
+    SlicePlan { service: Arc::clone(service), mode, families, unwanted, skipped: desired.skipped, events }
+}
+
+/// Spreads the endpoints of one family over slices, without their hints.
+fn pack_family(
+    service: &Service,
+    sets: &BTreeMap<PortSet, Vec<Wanted<'_>>>,
+    slices: Vec<Arc<Slice>>,
     max: usize,
-) -> SlicePlan {
-    let mut plan = SlicePlan { service: Arc::clone(service), skipped: desired.skipped, ..SlicePlan::default() };
-    let (wanted, other): (Vec<_>, Vec<_>) = existing
-        .iter()
-        .cloned()
-        .partition(|slice| endpoint::family(slice).is_some_and(|family| desired.families.contains_key(&family)));
-    // The address type of a slice is immutable, so these cannot be put to use.
-    plan.deletes.extend(other);
-    for (family, sets) in desired.families {
-        let slices = wanted.iter().filter(|slice| endpoint::family(slice) == Some(family)).cloned().collect();
-        plan_family(&mut plan, family, sets, slices, max);
+) -> (Packed, Counts) {
+    let existing = slices.len();
+    let mut all = Packed::default();
+    let mut by_ports: BTreeMap<&PortSet, Vec<Arc<Slice>>> = BTreeMap::new();
+    let (owned, others): (Vec<_>, Vec<_>) = slices.into_iter().partition(|slice| is_owned(slice, service));
+    for slice in &owned {
+        by_ports.entry(&slice.ports).or_default().push(Arc::clone(slice));
     }
-    if service.metadata.deletion_timestamp.is_some() {
-        plan.creates.clear();
+    // Of an earlier Service of the same name; garbage collection may already be on its way.
+    all.deletes = others;
+    let mut counts = Counts::default();
+    for (ports, wanted) in sets {
+        let slices = by_ports.remove(ports).unwrap_or_default();
+        let before = slices.len();
+        let packed = pack::pack(slices, wanted, ports, max, |slice| has_drifted(slice, service));
+        counts.endpoints += wanted.len();
+        counts.slices += before + packed.creates.len() - packed.deletes.len();
+        counts.fewest += wanted.len().div_ceil(max.max(1));
+        all.extend(packed);
     }
-    for slice in plan.creates.iter_mut().chain(&mut plan.updates) {
+    // Nobody has these ports any more.
+    all.deletes.extend(by_ports.into_values().flatten());
+    if all.deletes.len() == existing && all.creates.is_empty() {
+        keep_placeholder(service, &mut all);
+        counts.slices += 1;
+    }
+    counts.fewest = counts.fewest.max(1);
+    counts.added = all.added;
+    counts.removed = all.removed;
+    (all, counts)
+}
+
+/// Readers can tell "no endpoints" from "not looked at yet": one empty slice is always there.
+fn keep_placeholder(service: &Service, packed: &mut Packed) {
+    if let [only] = packed.deletes.as_slice()
+        && is_placeholder(only, service)
+    {
+        packed.kept.append(&mut packed.deletes);
+        return;
+    }
+    let ports = PortSet::default();
+    packed.creates.push(Draft { slice: None, ports, endpoints: Vec::new(), relabel: true });
+}
+
+/// Turns drafts into slices, and pairs of a deletion and a creation into one update.
+fn finish(service: &Service, family: Family, packed: Packed, trigger: Option<Timestamp>) -> FamilyPlan {
+    let mut plan = FamilyPlan::default();
+    let stamp = |mut slice: Slice| {
         set_trigger(&mut slice.metadata, trigger);
+        slice
+    };
+    let mut creates: Vec<Slice> =
+        packed.creates.into_iter().map(|draft| stamp(new_slice(service, family, draft))).collect();
+    plan.updates = packed.updates.into_iter().filter_map(|draft| updated(service, draft)).map(stamp).collect();
+    for old in packed.deletes {
+        // A slice of an earlier Service is being collected as garbage: no use can be made of it.
+        match creates.pop_if(|_| is_owned(&old, service)) {
+            Some(mut new) => {
+                new.metadata.name = old.metadata.name.clone();
+                new.metadata.uid = old.metadata.uid.clone();
+                plan.updates.push(new);
+            }
+            None => plan.deletes.push(old),
+        }
+    }
+    // Garbage collection would race with what is created for a Service that is being deleted.
+    if service.metadata.deletion_timestamp.is_none() {
+        plan.creates = creates;
     }
     plan
 }
 
-fn plan_family(
-    plan: &mut SlicePlan,
-    family: Family,
-    sets: BTreeMap<PortSet, Vec<Endpoint>>,
-    slices: Vec<Arc<EndpointSlice>>,
-    max: usize,
-) {
-    let service = Arc::clone(&plan.service);
-    let (mut creates, mut updates, mut deletes, mut kept) = (Vec::new(), Vec::new(), Vec::new(), 0);
-    let mut by_ports: BTreeMap<PortSet, Vec<Arc<EndpointSlice>>> = BTreeMap::new();
-    for slice in slices {
-        if is_owned(&slice, &service) {
-            by_ports.entry(PortSet::of_slice(&slice)).or_default().push(slice);
-        } else {
-            // Of an earlier Service of the same name; garbage collection may already be on its way.
-            deletes.push(slice);
-        }
+fn updated(service: &Service, draft: Draft) -> Option<Slice> {
+    let old = draft.slice?;
+    let mut metadata = old.metadata.clone();
+    if draft.relabel {
+        metadata.labels = Some(slice_labels(service));
     }
-    for (ports, endpoints) in sets {
-        let slices = by_ports.remove(&ports).unwrap_or_default();
-        let packed = pack::pack(slices, endpoints, max, |slice| has_drifted(slice, &service));
-        creates.extend(packed.creates.into_iter().map(|endpoints| new_slice(&service, family, &ports, endpoints)));
-        updates.extend(packed.updates.into_iter().map(|(slice, endpoints)| EndpointSlice {
-            endpoints: Some(endpoints),
-            metadata: ObjectMeta { labels: Some(slice_labels(&service)), ..slice.metadata.clone() },
-            ..EndpointSlice::clone(&slice)
-        }));
-        deletes.extend(packed.emptied);
-        kept += packed.kept;
-    }
-    // Nobody has these ports any more.
-    deletes.extend(by_ports.into_values().flatten());
-    if creates.is_empty() && updates.is_empty() && kept == 0 {
-        // Readers can tell "no endpoints" from "not looked at yet": one empty slice stays.
-        match deletes.iter().position(|slice| is_placeholder(slice, &service)) {
-            Some(at) => drop(deletes.remove(at)),
-            None => creates.push(new_slice(&service, family, &PortSet::default(), Vec::new())),
-        }
-    }
-    recycle(&service, &mut creates, &mut updates, &mut deletes);
-    plan.creates.extend(creates);
-    plan.updates.extend(updates);
-    plan.deletes.extend(deletes);
+    Some(Slice { metadata, family: old.family, ports: draft.ports, endpoints: draft.endpoints })
 }
 
-/// Turns a deletion and a creation into one update. All are of one family here.
-fn recycle(
-    service: &Service,
-    creates: &mut Vec<EndpointSlice>,
-    updates: &mut Vec<EndpointSlice>,
-    deletes: &mut Vec<Arc<EndpointSlice>>,
-) {
-    let pairs = creates.len().min(deletes.iter().filter(|slice| is_owned(slice, service)).count());
-    let mut fresh = creates.drain(..pairs);
-    deletes.retain(|old| {
-        if !is_owned(old, service) {
-            return true;
-        }
-        let Some(new) = fresh.next() else { return true };
-        let mut metadata = old.metadata.clone();
-        metadata.labels = new.metadata.labels;
-        updates.push(EndpointSlice { metadata, ..new });
-        false
-    });
-}
-
-fn new_slice(service: &Service, family: Family, ports: &PortSet, endpoints: Vec<Endpoint>) -> EndpointSlice {
+fn new_slice(service: &Service, family: Family, draft: Draft) -> Slice {
     let metadata = &service.metadata;
     let name = metadata.name.clone().unwrap_or_default();
-    EndpointSlice {
-        address_type: family.to_string(),
-        endpoints: Some(endpoints),
-        ports: Some(ports.to_slice()),
-        metadata: ObjectMeta {
-            generate_name: Some(format!("{name}-")),
-            namespace: metadata.namespace.clone(),
-            labels: Some(slice_labels(service)),
-            owner_references: Some(vec![OwnerReference {
-                api_version: "v1".to_owned(),
-                kind: "Service".to_owned(),
-                name,
-                uid: metadata.uid.clone().unwrap_or_default(),
-                controller: Some(true),
-                block_owner_deletion: Some(true),
-            }]),
-            ..ObjectMeta::default()
-        },
-    }
+    let metadata = ObjectMeta {
+        generate_name: Some(prefix(&name)),
+        namespace: metadata.namespace.clone(),
+        labels: Some(slice_labels(service)),
+        owner_references: Some(vec![OwnerReference {
+            api_version: "v1".to_owned(),
+            kind: "Service".to_owned(),
+            name,
+            uid: metadata.uid.clone().unwrap_or_default(),
+            controller: Some(true),
+            block_owner_deletion: Some(true),
+        }]),
+        ..ObjectMeta::default()
+    };
+    Slice { metadata, family: Some(family), ports: draft.ports, endpoints: draft.endpoints }
 }
 
-fn is_owned(slice: &EndpointSlice, service: &Service) -> bool {
-    let owners = slice.metadata.owner_references.iter().flatten();
+/// What the API server makes a name of. The dash is for readers and goes where it does not fit.
+fn prefix(service: &str) -> String {
+    if service.len() < LONGEST_NAME { format!("{service}-") } else { service.to_owned() }
+}
+
+fn is_owned(slice: &Slice, service: &Service) -> bool {
+    let mut owners = slice.metadata.owner_references.iter().flatten();
     let uid = service.metadata.uid.as_deref().unwrap_or_default();
-    owners.into_iter().any(|owner| owner.controller == Some(true) && owner.kind == "Service" && owner.uid == uid)
+    owners.any(|owner| owner.api_version == "v1" && owner.kind == "Service" && owner.uid == uid)
 }
 
-fn is_placeholder(slice: &EndpointSlice, service: &Service) -> bool {
+/// Upstream also takes the placeholder of an earlier Service of the same name for one, and then has none when that is
+/// collected.
+fn is_placeholder(slice: &Slice, service: &Service) -> bool {
+    let text = |set: &BTreeMap<String, String>| -> Vec<(String, String)> {
+        // No label and an empty one are the same here, as upstream has it.
+        set.clone().into_iter().filter(|(_, value)| !value.is_empty()).collect()
+    };
     is_owned(slice, service)
-        && slice.endpoints.as_ref().is_none_or(Vec::is_empty)
-        && PortSet::of_slice(slice).is_empty()
-        && !has_drifted(slice, service)
+        && slice.endpoints.is_empty()
+        && slice.ports.is_empty()
+        && slice.metadata.labels.as_ref().map(text).unwrap_or_default() == text(&slice_labels(service))
 }
 
 /// The Service's own labels and those that say what the slice is. These win.
 fn slice_labels(service: &Service) -> BTreeMap<String, String> {
     let name = service.metadata.name.clone().unwrap_or_default();
-    let mut set = free_labels(service.metadata.labels.as_ref());
+    let free = free_labels(service.metadata.labels.as_ref());
+    let mut set: BTreeMap<String, String> = free.map(|(key, value)| (key.clone(), value.clone())).collect();
     set.insert(labels::SERVICE_NAME.to_owned(), name);
     set.insert(labels::SLICE_MANAGED_BY.to_owned(), labels::SLICE_CONTROLLER.to_owned());
     if service::is_headless(service) {
@@ -183,17 +274,14 @@ fn slice_labels(service: &Service) -> BTreeMap<String, String> {
     set
 }
 
-fn free_labels(set: Option<&BTreeMap<String, String>>) -> BTreeMap<String, String> {
-    let reserved = [labels::SERVICE_NAME, labels::SLICE_MANAGED_BY, labels::HEADLESS];
-    let mut set = set.cloned().unwrap_or_default();
-    set.retain(|key, _| !reserved.contains(&key.as_str()));
-    set
+fn free_labels(set: Option<&BTreeMap<String, String>>) -> impl Iterator<Item = (&String, &String)> {
+    set.into_iter().flatten().filter(|(key, _)| !RESERVED.contains(&key.as_str()))
 }
 
 /// The slice does not carry the Service's labels. The reserved ones alone are no reason to write: upstream compares
 /// likewise.
-fn has_drifted(slice: &EndpointSlice, service: &Service) -> bool {
-    free_labels(slice.metadata.labels.as_ref()) != free_labels(service.metadata.labels.as_ref())
+fn has_drifted(slice: &Slice, service: &Service) -> bool {
+    !free_labels(slice.metadata.labels.as_ref()).eq(free_labels(service.metadata.labels.as_ref()))
 }
 
 fn set_trigger(metadata: &mut ObjectMeta, trigger: Option<Timestamp>) {

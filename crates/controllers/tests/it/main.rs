@@ -4,6 +4,7 @@ mod balancers;
 mod cluster;
 mod endpoints;
 mod endpointslice;
+mod hints;
 mod repair;
 mod servicecidr;
 mod workloads;

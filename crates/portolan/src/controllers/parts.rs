@@ -50,10 +50,13 @@ impl Wiring {
         let metrics = Metrics::default();
         match part {
             Part::Endpoints => {
-                tasks.spawn(endpoints::run(client, self.recorder("endpoint-controller"), metrics, stop));
+                let (config, metrics) = (endpoints::Config::default(), endpoints::Metrics::default());
+                tasks.spawn(endpoints::run(client, self.recorder("endpoint-controller"), config, metrics, stop));
             }
             Part::EndpointSlice => {
-                tasks.spawn(endpointslice::run(client, self.recorder("endpoint-slice-controller"), metrics, stop));
+                let (config, metrics) = (endpointslice::Config::default(), endpointslice::Metrics::default());
+                let recorder = self.recorder("endpoint-slice-controller");
+                tasks.spawn(endpointslice::run(client, recorder, config, metrics, stop));
             }
             Part::ServiceLb => warn!(%part, "does not run: no provider of load balancers is given"),
             Part::Deployment => {

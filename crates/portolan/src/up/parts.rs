@@ -198,13 +198,15 @@ impl Parts {
         let slices = endpointslice::run(
             self.controller("endpointslice-controller"),
             self.recorder("endpoint-slice-controller"),
-            self.metrics("endpoint-slice-controller"),
+            endpointslice::Config::default(),
+            self.server.register_metrics(endpointslice::Metrics::register),
             stop.clone(),
         );
         let endpoints = endpoints::run(
             self.controller("endpoint-controller"),
             self.recorder("endpoint-controller"),
-            self.metrics("endpoint-controller"),
+            endpoints::Config::default(),
+            self.server.register_metrics(endpoints::Metrics::register),
             stop.clone(),
         );
         let balancers = loadbalancer::run(

@@ -1,0 +1,116 @@
+//! Objects as a watch delivers them, reduced to what a part reads of them while they are parsed.
+//!
+//! A Pod of a real cluster is some ten kilobytes, most of it about containers and field managers; the controllers
+//! here read a few hundred bytes of it. What is not read is skipped by the parser and never allocated.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt::Debug};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
+use kube::Resource;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+
+/// What a part reads of one kind.
+pub(crate) trait Facts: Sized {
+    /// The kind.
+    type Kind: Resource<DynamicType = ()>;
+    /// The fields that are parsed.
+    type Raw: DeserializeOwned;
+
+    /// The metadata that the watch itself needs (name, namespace, UID, revision), and the facts.
+    fn split(raw: Self::Raw) -> (ObjectMeta, Self);
+}
+
+/// One object of a watch.
+#[derive(Debug, Clone)]
+pub(crate) struct Watched<F> {
+    /// For the watch.
+    pub(crate) metadata: ObjectMeta,
+    /// For the part.
+    pub(crate) facts: F,
+}
+
+impl<'de, F: Facts> Deserialize<'de> for Watched<F> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (metadata, facts) = F::split(F::Raw::deserialize(deserializer)?);
+        Ok(Self { metadata, facts })
+    }
+}
+
+impl<F: Facts> Resource for Watched<F> {
+    type DynamicType = ();
+    type Scope = <F::Kind as Resource>::Scope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        F::Kind::kind(&())
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        F::Kind::group(&())
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        F::Kind::version(&())
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        F::Kind::plural(&())
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+/// The metadata that parts read: all but the field managers.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Metadata {
+    pub(crate) name: Option<String>,
+    pub(crate) generate_name: Option<String>,
+    pub(crate) namespace: Option<String>,
+    pub(crate) uid: Option<String>,
+    pub(crate) resource_version: Option<String>,
+    pub(crate) generation: Option<i64>,
+    pub(crate) labels: Option<BTreeMap<String, String>>,
+    pub(crate) annotations: Option<BTreeMap<String, String>>,
+    pub(crate) creation_timestamp: Option<Time>,
+    pub(crate) deletion_timestamp: Option<Time>,
+    pub(crate) owner_references: Option<Vec<OwnerReference>>,
+    pub(crate) finalizers: Option<Vec<String>>,
+}
+
+impl Metadata {
+    /// Name, namespace, UID and revision: what the watch and the index go by.
+    pub(crate) fn identity(&self) -> ObjectMeta {
+        ObjectMeta {
+            name: self.name.clone(),
+            namespace: self.namespace.clone(),
+            uid: self.uid.clone(),
+            resource_version: self.resource_version.clone(),
+            ..ObjectMeta::default()
+        }
+    }
+
+    /// Everything that was parsed, in the API's own type.
+    pub(crate) fn into_meta(self) -> ObjectMeta {
+        ObjectMeta {
+            name: self.name,
+            generate_name: self.generate_name,
+            namespace: self.namespace,
+            uid: self.uid,
+            resource_version: self.resource_version,
+            generation: self.generation,
+            labels: self.labels,
+            annotations: self.annotations,
+            creation_timestamp: self.creation_timestamp,
+            deletion_timestamp: self.deletion_timestamp,
+            owner_references: self.owner_references,
+            finalizers: self.finalizers,
+            ..ObjectMeta::default()
+        }
+    }
+}
