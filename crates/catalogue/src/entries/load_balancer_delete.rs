@@ -293,10 +293,10 @@ const DELETE_FAILED: Entry = Entry {
                  the balancer at the provider by hand, after making sure by its tags that no \
                  living Service owns it. Portolan goes \
                  through the provider's balancers from time to time and removes those without a \
-                 Service, with a line in its log.",
+                 Service, with these same Events.",
                 "在 Kubernetes 中，它对这个 Service 的记忆已经丢失，不会再有人清理。先凭标签确认没有存活的 \
                  Service 拥有它，再到提供方手工删除。Portolan 会定期核对提供方的负载均衡器，删除没有对应 Service 的，\
-                 并写入日志。",
+                 并发出同样的事件。",
             ),
             &["kubectl get services -A --field-selector spec.type=LoadBalancer"],
         ),
