@@ -17,14 +17,22 @@ const MAX_COMMAND: usize = 80;
 
 /// The inodes of the sockets that serve the port in the network of the calling thread.
 pub fn serving(port: &HostPort) -> Vec<u64> {
-    let tables = match port.protocol {
+    rows(port.protocol).into_iter().filter(|row| row.has(port) && row.serves(port)).map(|row| row.inode).collect()
+}
+
+/// Whether the port is an end of a connection there.
+pub fn is_connected(port: &HostPort) -> bool {
+    rows(port.protocol).iter().any(|row| row.has(port) && !row.serves(port))
+}
+
+fn rows(protocol: Protocol) -> Vec<Row> {
+    let tables = match protocol {
         Protocol::Tcp => ["tcp", "tcp6"],
         Protocol::Udp => ["udp", "udp6"],
         Protocol::Sctp => return Vec::new(),
     };
     let texts = tables.map(|table| fs::read_to_string(format!("/proc/thread-self/net/{table}")).unwrap_or_default());
-    let rows = texts.iter().flat_map(|text| text.lines()).filter_map(Row::parse);
-    rows.filter(|row| row.serves(port)).map(|row| row.inode).collect()
+    texts.iter().flat_map(|text| text.lines()).filter_map(Row::parse).collect()
 }
 
 /// One socket.
@@ -50,12 +58,16 @@ impl Row {
         })
     }
 
-    fn serves(&self, wanted: &HostPort) -> bool {
+    fn has(&self, wanted: &HostPort) -> bool {
         let address = self.address == wanted.address
             || self.address.is_unspecified()
             || wanted.address.is_unspecified() && wanted.address.is_ipv4() == self.address.is_ipv4();
-        let serving = wanted.protocol != Protocol::Tcp || self.state == LISTENING;
-        self.port == wanted.port && address && serving
+        self.port == wanted.port && address
+    }
+
+    /// It takes what comes to its port, from anybody.
+    fn serves(&self, wanted: &HostPort) -> bool {
+        wanted.protocol != Protocol::Tcp || self.state == LISTENING
     }
 }
 
@@ -132,11 +144,12 @@ mod tests {
         assert_eq!(rows.len(), 3);
         let expected = Row { address: "127.0.0.1".parse().unwrap(), port: 8080, state: LISTENING, inode: 4711 };
         assert_eq!(rows[0], expected);
-        assert!(rows[0].serves(&port("0.0.0.0", 8080)) && rows[0].serves(&port("127.0.0.1", 8080)));
-        assert!(!rows[0].serves(&port("172.30.0.11", 8080)), "another address");
-        assert!(!rows[0].serves(&port("0.0.0.0", 8081)), "another port");
-        assert!(!rows[1].serves(&port("0.0.0.0", 50000)), "a connection serves nobody");
-        assert!(rows[2].serves(&port("172.30.0.11", 80)), "a socket for both families has every address");
+        assert!(rows[0].has(&port("0.0.0.0", 8080)) && rows[0].has(&port("127.0.0.1", 8080)));
+        assert!(rows[0].serves(&port("0.0.0.0", 8080)));
+        assert!(!rows[0].has(&port("172.30.0.11", 8080)), "another address");
+        assert!(!rows[0].has(&port("0.0.0.0", 8081)), "another port");
+        assert!(rows[1].has(&port("0.0.0.0", 50000)) && !rows[1].serves(&port("0.0.0.0", 50000)), "a connection");
+        assert!(rows[2].has(&port("172.30.0.11", 80)), "a socket for both families has every address");
     }
 
     #[test]

@@ -48,9 +48,10 @@ fn hold(port: &HostPort) -> Result<Option<OwnedFd>, Conflict> {
                 return taken(serving);
             }
             // Nobody serves the port: what is left of closed connections, or a connection of the node to somewhere
-            // else, does not stand in the way of a server.
+            // else, does not stand in the way of the pod.
             match bound(port, true) {
                 Ok(socket) => Ok(socket),
+                Err(_) if holder::is_connected(port) => Ok(None),
                 Err(_) => taken(serving),
             }
         }

@@ -117,6 +117,15 @@ fn a_port_that_a_socket_has_is_not_given_out_and_a_given_one_is_held() {
 }
 
 #[test]
+fn a_connection_of_the_node_to_somewhere_else_keeps_no_pod_from_its_port() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let wanted = [port("127.0.0.1", Protocol::Tcp, client.local_addr().unwrap().port())];
+    let host_ports = Arc::new(HostPorts::new(Namespace::current().unwrap(), true));
+    drop(host_ports.claim(&claimant("web"), &wanted).unwrap());
+}
+
+#[test]
 fn every_address_includes_each() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let host_ports = Arc::new(HostPorts::new(Namespace::current().unwrap(), true));
