@@ -40,11 +40,18 @@ pub struct LeftOut {
 }
 
 /// What the sequence of changes avoids, since upstream's answer would only get in the way.
-pub const LEFT_OUT: &[LeftOut] = &[LeftOut {
-    what: "Custom Endpoints with the same ports in several subsets, one of which has an appProtocol",
-    upstream: "takes the ports for different ones (it compares pointers), and mirrors each port into slices of its own",
-    ours: "takes equal ports as equal: one slice with all ports",
-}];
+pub const LEFT_OUT: &[LeftOut] = &[
+    LeftOut {
+        what: "Custom Endpoints with the same ports in several subsets, one of which has an appProtocol",
+        upstream: "takes the ports for different ones (it compares pointers), and mirrors each port into slices of its own",
+        ours: "takes equal ports as equal: one slice with all ports",
+    },
+    LeftOut {
+        what: "A pod with an address but without a node",
+        upstream: "its Endpoints are refused by the API server for an empty nodeName, so that the Service has none at all",
+        ours: "leaves nodeName out; the other pods of the Service are not affected",
+    },
+];
 
 /// The differences that are meant.
 pub const DELIBERATE: &[Deliberate] = &[Deliberate {
@@ -89,6 +96,12 @@ pub const LOOSE: &[Loose] = &[
         reason: "upstream does not look at a Service again when the zone of a node changes or a node goes away, but at its next \
                  change or retry, and so do we: which of the two comes first is chance. A node that appears is the exception: \
                  ours takes up the pods that wait for it at once, upstream at its next retry",
+    },
+    Loose {
+        what: "When mirrored slices follow after the ports of custom Endpoints have changed",
+        how: "upstream gets up to a minute",
+        reason: "when it reuses slices it can take the name of one that exists (`already exists`) and fails until the order of a \
+                 hash map is kinder; ours follows at once",
     },
     Loose {
         what: "uid, resourceVersion, generation, creationTimestamp, managedFields",

@@ -5,6 +5,7 @@ mod canonical;
 mod compare;
 mod deliberate;
 mod differential;
+mod events;
 mod generate;
 mod mirror;
 mod oracle;
@@ -34,6 +35,13 @@ enum Task {
         places: PlaceArguments,
         #[command(flatten)]
         options: differential::Options,
+    },
+    /// The same provocations of upstream's controllers and of ours; both have to say the same events.
+    Events {
+        #[command(flatten)]
+        places: PlaceArguments,
+        #[command(flatten)]
+        options: events::Options,
     },
     /// The controllers against kube-controller-manager's on the same kind of API server.
     Bench {
@@ -99,6 +107,12 @@ fn run(cli: Cli) -> Result<bool> {
         Task::Differential { places, options } => {
             let places = places.resolve()?;
             let result = runtime.block_on(interruptible(differential::run(&options, &places)));
+            clean(&places);
+            result
+        }
+        Task::Events { places, options } => {
+            let places = places.resolve()?;
+            let result = runtime.block_on(interruptible(events::run(&options, &places)));
             clean(&places);
             result
         }

@@ -262,6 +262,7 @@ pub fn controllers_arguments(kubeconfig: &Path, controllers: &str) -> Vec<String
         format!("--kubeconfig={}", kubeconfig.display()),
         "--leader-elect=false".to_owned(),
         "--vocabulary=upstream".to_owned(),
+        "--metrics-bind-address=127.0.0.1:0".to_owned(),
         format!("--controllers={controllers}"),
     ]
 }

@@ -50,7 +50,7 @@ impl Generator {
 
     pub(super) fn move_pod(&mut self) -> Option<Step> {
         let pods = self.model.pods.clone();
-        let key = self.some_key(&pods, |pod| !pod.ended)?;
+        let key = self.some_key(&pods, |pod| pod.bound && !pod.ended)?;
         let addresses = self.addresses();
         self.model.pods.get_mut(&key)?.addressed = true;
         Some(Step::new(format!("pod {} has new addresses", name(&key)), vec![status_of(&key, addresses)]))
