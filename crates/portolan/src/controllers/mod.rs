@@ -1,85 +1,92 @@
 //! `portolan controllers`: the controllers of the Service network on any cluster, in place of upstream's.
 //!
-//! The same parts as in `up`, each with a client of its own over the network instead of a shortcut into the API server.
+//! The same parts as in `up`, with a client over the network instead of a shortcut into the API server. One process of
+//! several works, by leader election; each serves metrics and health. The process ends in order on Ctrl-C and SIGTERM
+//! (parts, their Events, the Lease) and at once when it has lost the Lease.
 
+mod election;
+mod http;
+mod options;
 mod parts;
+mod process;
 mod select;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
-use portolan_events::Vocabulary;
+use anyhow::{Context, Result, bail};
+use kube::Client;
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 
-use crate::signals::Signals;
+pub use options::Options;
+
+use crate::{output, signals::Signals};
+use http::{Page, Role};
+use parts::Wiring;
 use select::{Part, select};
 
-/// Runs the controllers of the Service network on a cluster
-///
-/// They take the place of kube-controller-manager's controllers of the same names; switch those off there.
-///
-/// Examples:
-///   portolan controllers --kubeconfig admin.conf --leader-elect=false
-///   portolan controllers --controllers='*,-endpoints'
-#[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
-pub struct Options {
-    /// Kubeconfig to use [default: KUBECONFIG, else the service account of the pod].
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-    /// Context of the kubeconfig [default: the current one].
-    #[arg(long)]
-    context: Option<String>,
-    /// What to run: `*` is the Service network, `foo` adds a controller, `-foo` leaves it out.
-    #[arg(long, value_delimiter = ',', default_value = "*", allow_hyphen_values = true, value_name = "LIST")]
-    controllers: Vec<String>,
-    /// Whose words Events use.
-    #[arg(long, value_enum, default_value_t = Words::Full)]
-    vocabulary: Words,
-    /// Only run while holding a Lease, so that several can stand by.
-    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
-    leader_elect: bool,
-}
-
-/// [`Vocabulary`] on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Words {
-    /// Every reason of the catalogue where it is true.
-    Full,
-    /// Exactly what Kubernetes itself says.
-    Upstream,
-}
-
-impl From<Words> for Vocabulary {
-    fn from(words: Words) -> Self {
-        match words {
-            Words::Full => Self::Full,
-            Words::Upstream => Self::Upstream,
-        }
-    }
-}
+/// What the API's log calls this program.
+const AGENT: &str = concat!("portolan/", env!("CARGO_PKG_VERSION"), " (controllers)");
+/// Blocking tasks that are still under way do not hold up the end.
+const LINGER: Duration = Duration::from_millis(200);
 
 /// Runs until Ctrl-C or SIGTERM.
 pub fn run(options: &Options) -> Result<ExitCode> {
-    let parts = select(&options.controllers).map_err(|words| anyhow::anyhow!("--controllers: {words}"))?;
+    let parts = select(&options.choice.controllers).map_err(|words| anyhow::anyhow!("--controllers: {words}"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(live(options, &parts))
+    let result = runtime.block_on(live(options, &parts));
+    runtime.shutdown_timeout(LINGER);
+    result
 }
 
 async fn live(options: &Options, parts: &[Part]) -> Result<ExitCode> {
-    let client =
-        portolan_runtime::client::connect(options.kubeconfig.as_deref(), options.context.as_deref(), "portolan")
-            .await
-            .context("cannot connect to a cluster")?;
     let mut signals = Signals::new()?;
+    let provider = options.cloud.provider()?.map(Arc::new);
+    let client = connect(options).await?;
+    let page = Arc::new(Page::new());
     let stop = CancellationToken::new();
-    let running = parts::Wiring { client, vocabulary: options.vocabulary.into() }.start(parts, &stop);
-    tokio::select! {
-        () = signals.next() => {}
-        () = stop.cancelled() => {}
+    let serving = CancellationToken::new();
+    if let Some(address) = options.serving.metrics_bind_address.0 {
+        let listener = http::listen(address).await?;
+        output::say(format!("metrics    http://{}/metrics", listener.local_addr()?));
+        tokio::spawn(http::serve(listener, page.clone(), serving.clone()));
     }
-    stop.cancel();
-    running.ended().await;
-    Ok(ExitCode::SUCCESS)
+    let wiring = Wiring { client, options, provider, page: page.clone() };
+    let work = async {
+        match options.election.leader_elect {
+            true => {
+                election::lead(connect(options).await?, options, &page, |told| work(wiring, parts, told), &stop).await
+            }
+            false => work(wiring, parts, stop.clone()).await,
+        }
+    };
+    tokio::pin!(work);
+    let result = tokio::select! {
+        result = &mut work => result,
+        () = signals.next() => {
+            info!("stopping");
+            stop.cancel();
+            tokio::select! {
+                result = &mut work => result,
+                () = signals.next() => bail!("stopped at once: the next leader has to wait until the lease runs out"),
+            }
+        }
+    };
+    serving.cancel();
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+async fn connect(options: &Options) -> Result<Client> {
+    let cluster = &options.cluster;
+    portolan_runtime::client::connect(cluster.kubeconfig.as_deref(), cluster.context.as_deref(), AGENT)
+        .await
+        .context("cannot connect to a cluster")
+}
+
+/// What the leader does, from its first list to the last Event.
+async fn work(wiring: Wiring<'_>, parts: &[Part], stop: CancellationToken) -> Result<()> {
+    let page = wiring.page.clone();
+    let running = wiring.start(parts, &stop)?;
+    *page.role.lock() = Role::Working;
+    running.ended().await
 }

@@ -12,6 +12,8 @@ pub enum Part {
     Endpoints,
     /// EndpointSlices of Services with a selector.
     EndpointSlice,
+    /// EndpointSlices of Endpoints that somebody else writes.
+    Mirroring,
     /// Load balancers of Services.
     ServiceLb,
     /// ReplicaSets of Deployments.
@@ -28,6 +30,10 @@ pub enum Part {
     GarbageCollector,
     /// Readiness of nodes whose lease has expired.
     Nodes,
+    /// ServiceCIDRs: whether they are in use.
+    ServiceCidr,
+    /// Addresses and ports of Services that are allocated twice, or not at all.
+    Repair,
 }
 
 /// What is known of a part before it runs.
@@ -49,6 +55,7 @@ const fn entry(part: Part, name: &'static str, aliases: &'static [&'static str],
 const PARTS: &[Entry] = &[
     entry(Part::Endpoints, "endpoints-controller", &["endpoint", "endpoints"], true),
     entry(Part::EndpointSlice, "endpointslice-controller", &["endpointslice"], true),
+    entry(Part::Mirroring, "endpointslice-mirroring-controller", &["endpointslicemirroring", "mirroring"], true),
     entry(Part::ServiceLb, "service-lb-controller", &["service", "loadbalancer"], true),
     entry(Part::Deployment, "deployment-controller", &["deployment"], false),
     entry(Part::ReplicaSet, "replicaset-controller", &["replicaset"], false),
@@ -57,6 +64,9 @@ const PARTS: &[Entry] = &[
     entry(Part::ServiceAccount, "serviceaccount-controller", &["serviceaccount"], false),
     entry(Part::GarbageCollector, "garbage-collector-controller", &["garbagecollector"], false),
     entry(Part::Nodes, "node-lifecycle-controller", &["nodelifecycle", "nodes"], false),
+    entry(Part::ServiceCidr, "service-cidr-controller", &["servicecidr"], false),
+    // Upstream's run within its API server and have no name in a list.
+    entry(Part::Repair, "allocation-repair-controller", &["repair"], false),
 ];
 
 impl Part {

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod bad_manifests;
+mod balancer_crash;
 mod commands;
 mod crash;
 mod demo;
 mod examples;
+mod join;
 mod kubectl;
 mod reasons;
 mod restart;

@@ -176,7 +176,7 @@ async fn handle(state: &State, backend: Client, request: Request<Incoming>) -> R
     response
 }
 
-fn meet(rules: &mut Vec<Rule>, arrival: &Arrival) -> Option<Fault> {
+fn meet(rules: &mut [Rule], arrival: &Arrival) -> Option<Fault> {
     let found = rules.iter_mut().find(|(matches, _, times)| *times > 0 && matches(arrival))?;
     found.2 -= 1;
     Some(found.1.clone())
