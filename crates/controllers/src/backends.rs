@@ -20,9 +20,6 @@ use portolan_runtime::Change;
 pub(crate) use pod::{Pod, target_ref};
 pub(crate) use watched::Watched;
 
-/// An annotation that is as large as the object itself and says nothing more.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-
 /// Services and pods, and how they belong together. Holds what the watches show; never written to by an apply.
 #[derive(Debug, Default)]
 pub(crate) struct Backends {
@@ -70,14 +67,14 @@ struct Label {
 
 impl Backends {
     /// Takes changes of Services and pushes their keys.
-    pub(crate) fn services_changed(&mut self, change: Change<Service>, dirty: &mut Vec<ObjectKey>) {
+    pub(crate) fn services_changed(&mut self, change: Change<Watched<Service>>, dirty: &mut Vec<ObjectKey>) {
         match change {
-            Change::Apply(service) => dirty.push(self.put_service(service)),
-            Change::Delete(service) => dirty.extend(self.remove_service(&ObjectKey::of(&service))),
+            Change::Apply(service) => dirty.push(self.put_service(service.facts)),
+            Change::Delete(service) => dirty.extend(self.remove_service(&ObjectKey::of(&service.facts))),
             Change::Reset(services) => {
                 let mut gone: HashSet<ObjectKey> = self.services.keys().cloned().collect();
                 for service in services {
-                    let key = self.put_service(service);
+                    let key = self.put_service(service.facts);
                     gone.remove(&key);
                     dirty.push(key);
                 }
@@ -123,12 +120,8 @@ impl Backends {
         crowds.filter_map(|crowd| self.crowds.get(crowd)).map(|crowd| crowd.pods.len()).sum()
     }
 
-    fn put_service(&mut self, mut service: Service) -> ObjectKey {
+    fn put_service(&mut self, service: Service) -> ObjectKey {
         let key = ObjectKey::of(&service);
-        service.metadata.managed_fields = None;
-        if let Some(annotations) = &mut service.metadata.annotations {
-            annotations.remove(LAST_APPLIED);
-        }
         let pairs = selector(&service);
         let same = self.services.get(&key).is_some_and(|held| selector(&held.service) == pairs);
         if !same {

@@ -3,6 +3,7 @@
 //! The functions are named as those of `portolan_objects::pod`, which ask the same of a whole Pod.
 
 use std::{
+    cell::RefCell,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
 };
@@ -222,7 +223,37 @@ impl Facts for Pod {
     type Raw = RawPod;
 
     fn split(raw: RawPod) -> (ObjectMeta, Self) {
-        (raw.metadata.identity(), Self::from(raw))
+        (raw.metadata.revision(), Self::from(raw))
+    }
+}
+
+/// What the pod read last has in common with the next one, as a rule: a list comes sorted by name, so pods of one
+/// template follow each other.
+#[derive(Debug, Default)]
+struct Neighbour {
+    namespace: Arc<str>,
+    labels: Arc<Labels>,
+    ports: Arc<[NamedPort]>,
+}
+
+thread_local! {
+    static NEIGHBOUR: RefCell<Neighbour> = RefCell::default();
+}
+
+/// Gives away what is held if it is the same.
+fn share<T: ?Sized + PartialEq>(held: &mut Arc<T>, read: Arc<T>) -> Arc<T> {
+    if **held != *read {
+        *held = read;
+    }
+    Arc::clone(held)
+}
+
+impl Neighbour {
+    /// Lets the pod share what it can.
+    fn meet(&mut self, pod: &mut Pod) {
+        pod.namespace = share(&mut self.namespace, std::mem::take(&mut pod.namespace));
+        pod.labels = share(&mut self.labels, std::mem::take(&mut pod.labels));
+        pod.ports = share(&mut self.ports, std::mem::take(&mut pod.ports));
     }
 }
 
@@ -250,6 +281,7 @@ impl From<RawPod> for Pod {
         let listed = status.pod_ips.into_iter().flatten().map(|address| address.ip);
         // `podIP` is the first of `podIPs`; only writers from before dual stack leave the list out.
         listed.chain(status.pod_ip).for_each(|text| pod.add_address(&text));
+        NEIGHBOUR.with_borrow_mut(|neighbour| neighbour.meet(&mut pod));
         pod
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 
-fn service(name: &str, selector: &[(&str, &str)]) -> Service {
+fn service(name: &str, selector: &[(&str, &str)]) -> Watched<Service> {
     let selector: BTreeMap<_, _> = selector.iter().copied().collect();
     serde_json::from_value(json!({"metadata": {"namespace": "shop", "name": name}, "spec": {"selector": selector}}))
         .unwrap()
@@ -33,7 +33,7 @@ fn names(mut dirty: Vec<ObjectKey>) -> Vec<String> {
 struct Fixture(Backends);
 
 impl Fixture {
-    fn service(&mut self, change: Change<Service>) -> Vec<String> {
+    fn service(&mut self, change: Change<Watched<Service>>) -> Vec<String> {
         let mut dirty = Vec::new();
         self.0.services_changed(change, &mut dirty);
         names(dirty)

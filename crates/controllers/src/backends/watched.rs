@@ -5,7 +5,10 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt::Debug};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
+use k8s_openapi::{
+    api::core::v1::{Service, ServiceSpec},
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time},
+};
 use kube::Resource;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
@@ -16,7 +19,7 @@ pub(crate) trait Facts: Sized {
     /// The fields that are parsed.
     type Raw: DeserializeOwned;
 
-    /// The metadata that the watch itself needs (name, namespace, UID, revision), and the facts.
+    /// What the watch itself reads of the metadata, and the facts.
     fn split(raw: Self::Raw) -> (ObjectMeta, Self);
 }
 
@@ -84,15 +87,9 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    /// Name, namespace, UID and revision: what the watch and the index go by.
-    pub(crate) fn identity(&self) -> ObjectMeta {
-        ObjectMeta {
-            name: self.name.clone(),
-            namespace: self.namespace.clone(),
-            uid: self.uid.clone(),
-            resource_version: self.resource_version.clone(),
-            ..ObjectMeta::default()
-        }
+    /// What the watch reads: the revision, at which it goes on after an interruption.
+    pub(crate) fn revision(&self) -> ObjectMeta {
+        ObjectMeta { resource_version: self.resource_version.clone(), ..ObjectMeta::default() }
     }
 
     /// Everything that was parsed, in the API's own type.
@@ -112,5 +109,29 @@ impl Metadata {
             finalizers: self.finalizers,
             ..ObjectMeta::default()
         }
+    }
+}
+
+/// The fields of a Service that are parsed: its specification as it is. Nobody here reads what became of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawService {
+    metadata: Metadata,
+    spec: Option<ServiceSpec>,
+}
+
+/// An annotation that is as large as the object itself and says nothing more.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+impl Facts for Service {
+    type Kind = Self;
+    type Raw = RawService;
+
+    fn split(mut raw: RawService) -> (ObjectMeta, Self) {
+        if let Some(annotations) = &mut raw.metadata.annotations {
+            annotations.remove(LAST_APPLIED);
+        }
+        let revision = raw.metadata.revision();
+        (revision, Self { metadata: raw.metadata.into_meta(), spec: raw.spec, status: None })
     }
 }

@@ -91,7 +91,7 @@ pub async fn run(client: Client, recorder: Recorder, config: Config, metrics: Me
 
 /// A change of any watched kind, boxed: their sizes differ tenfold.
 pub(crate) enum Input {
-    Service(Box<Change<Service>>),
+    Service(Box<Change<Watched<Service>>>),
     Pod(Box<Change<Watched<Pod>>>),
     Node(Box<Change<Watched<Node>>>),
     Slice(Box<Change<Watched<Slice>>>),

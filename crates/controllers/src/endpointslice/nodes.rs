@@ -144,7 +144,7 @@ impl Facts for Node {
     type Raw = RawNode;
 
     fn split(raw: RawNode) -> (ObjectMeta, Self) {
-        let identity = raw.metadata.identity();
+        let revision = raw.metadata.revision();
         let status = raw.status.unwrap_or_default();
         let set = raw.metadata.labels.unwrap_or_default();
         let ready = status.conditions.into_iter().flatten().find(|condition| condition.kind == "Ready");
@@ -156,7 +156,7 @@ impl Facts for Node {
             excluded: EXCLUDED.iter().any(|label| set.contains_key(*label)),
             cpu: cpu.and_then(|Quantity(text)| quantity::milli(&text)).unwrap_or_default(),
         };
-        (identity, node)
+        (revision, node)
     }
 }
 

@@ -191,13 +191,13 @@ impl Facts for Slice {
     type Raw = RawSlice;
 
     fn split(raw: RawSlice) -> (ObjectMeta, Self) {
-        let identity = raw.metadata.identity();
+        let revision = raw.metadata.revision();
         let metadata = raw.metadata.into_meta();
         let namespace = metadata.namespace.as_deref().unwrap_or_default();
         let endpoints = raw.endpoints.into_iter().flatten().map(|endpoint| endpoint.read(namespace)).collect();
         let ports = PortSet::of_slice(&EndpointSlice { ports: raw.ports, ..EndpointSlice::default() });
         let family = raw.address_type.parse().ok();
-        (identity, Self { metadata, family, ports, endpoints })
+        (revision, Self { metadata, family, ports, endpoints })
     }
 }
 

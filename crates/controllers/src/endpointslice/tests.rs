@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 use portolan_objects::{Family, ObjectKey};
 use portolan_runtime::Change;
 use serde_json::{Value, json};
@@ -131,7 +131,7 @@ impl Fixture {
     }
 
     pub(super) fn service(&mut self, service: &Value) -> Vec<ObjectKey> {
-        self.take(Input::Service(Box::new(Change::Apply(serde_json::from_value(service.clone()).unwrap()))))
+        self.take(Input::Service(Box::new(Change::Apply(seen::<Service>(service)))))
     }
 
     pub(super) fn no_service(&mut self) -> Vec<ObjectKey> {

@@ -6,8 +6,9 @@ use k8s_openapi::api::core::v1::Service;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::backends::Watched;
 
-fn service(name: &str, selector: Value) -> Service {
+fn service(name: &str, selector: Value) -> Watched<Service> {
     let spec = json!({"clusterIP": "10.96.0.9", "selector": selector, "ports": [{"port": 80}]});
     serde_json::from_value(json!({"metadata": {"namespace": "shop", "name": name}, "spec": spec})).unwrap()
 }
@@ -82,7 +83,7 @@ fn an_alias_keeps_the_endpoints_that_it_had() {
     let mut index = index();
     take(&mut index, Input::Endpoints, Change::Reset(vec![endpoints("web", json!({}))]));
     let mut web = service("web", json!({"app": "web"}));
-    web.spec.as_mut().unwrap().type_ = Some("ExternalName".into());
+    web.facts.spec.as_mut().unwrap().type_ = Some("ExternalName".into());
     take(&mut index, Input::Service, Change::Reset(vec![web]));
     assert_eq!(plan(&mut index, "web"), None);
 }

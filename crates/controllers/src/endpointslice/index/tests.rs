@@ -112,7 +112,7 @@ async fn a_batch_of_changes_is_looked_at_once_and_later() {
     let mut index = Index::new(by_pods, by_slices, Metrics::default(), 100);
     let (mut pods, mut slices) = (std::pin::pin!(pods), std::pin::pin!(slices));
     let mut dirty = Vec::new();
-    let web_service = serde_json::from_value(service(&[])).unwrap();
+    let web_service = crate::endpointslice::tests::seen(&service(&[]));
     index.take(Input::Service(Box::new(Change::Reset(vec![web_service]))), &mut dirty);
     assert_eq!(std::mem::take(&mut dirty), [web()], "Services do not wait");
     let start = tokio::time::Instant::now();
