@@ -5,6 +5,7 @@ mod backends;
 pub mod endpoints;
 pub mod endpointslice;
 pub mod loadbalancer;
+pub mod mirroring;
 pub mod repair;
 pub mod servicecidr;
 mod trigger;

@@ -5,6 +5,7 @@ mod cluster;
 mod endpoints;
 mod endpointslice;
 mod hints;
+mod mirroring;
 mod repair;
 mod servicecidr;
 mod workloads;

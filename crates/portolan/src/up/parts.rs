@@ -16,7 +16,7 @@ use ipnet::IpNet;
 use kube::Client;
 use portolan_apiserver::{Server, pki::Authority};
 use portolan_cloud::local::Local;
-use portolan_controllers::{endpoints, endpointslice, loadbalancer, repair, servicecidr, workloads};
+use portolan_controllers::{endpoints, endpointslice, loadbalancer, mirroring, repair, servicecidr, workloads};
 use portolan_events::{Recorder, SeriesRecorder, Vocabulary};
 use portolan_netns::broker::BrokerClient;
 use portolan_runtime::Metrics;
@@ -209,6 +209,13 @@ impl Parts {
             self.server.register_metrics(endpoints::Metrics::register),
             stop.clone(),
         );
+        let mirroring = mirroring::run(
+            self.controller("endpointslicemirroring-controller"),
+            self.recorder("endpoint-slice-mirroring-controller"),
+            mirroring::Config::default(),
+            self.server.register_metrics(mirroring::Metrics::register),
+            stop.clone(),
+        );
         let balancers = loadbalancer::run(
             self.controller(loadbalancer::NAME),
             self.recorder(loadbalancer::NAME),
@@ -225,6 +232,7 @@ impl Parts {
         let workloads = workloads::run_all(client, Vocabulary::Full, metrics, stop.clone());
         self.others.spawn(slices);
         self.others.spawn(endpoints);
+        self.others.spawn(mirroring);
         self.others.spawn(balancers);
         self.others.spawn(workloads);
         Ok(())
