@@ -343,11 +343,6 @@ const FAILED: Entry = Entry {
             text("The container is stopped all the same.", "容器照样会被停止。"),
         ),
         message("Kubernetes, Portolan", "Failed to pull image \"{image}\": {error}"),
-        noted(
-            "Portolan",
-            "hostPort {port} of container {container} is ignored: {reason}",
-            text("The pod runs, without this port of the node.", "Pod 照常运行，但节点上没有这个端口。"),
-        ),
     ],
     meaning: text(
         "The node could not get the image, or could not create or start the container.",
