@@ -53,6 +53,14 @@ impl ApiError {
         Self::of(resource, name, 404, "NotFound", message)
     }
 
+    /// 409: a deletion was asked for under a condition that does not hold. Names the kind, as upstream does only here.
+    pub fn precondition(resource: &Resource, name: &str, why: &str) -> Self {
+        let kind = join(resource.kind, resource.group);
+        let message = format!("Operation cannot be fulfilled on {kind} \"{name}\": {why}");
+        let details = Some(object_details(resource.kind, resource.group, name));
+        Self { details, ..Self::new(409, "Conflict", message) }
+    }
+
     /// 404: no such namespace, on create.
     pub fn namespace_not_found(name: &str) -> Self {
         let details = Some(object_details("namespaces", "", name));

@@ -145,6 +145,17 @@ impl Resource {
         !self.storage.0.is_empty()
     }
 
+    /// Whether a PUT of an object that is not there creates it, as upstream allows for a few kinds.
+    pub fn creates_on_update(&self) -> bool {
+        use Model::{CoreEvent, Endpoints, Lease, NewEvent, Service};
+        matches!(self.model, Service | Endpoints | Lease | CoreEvent | NewEvent)
+    }
+
+    /// Whether a DELETE answers with the object that it removed, and not with a Status.
+    pub fn returns_deleted(&self) -> bool {
+        matches!(self.model, Model::Pod | Model::Service | Model::ServiceAccount | Model::Namespace)
+    }
+
     /// The subresource of that name.
     pub fn subresource(&self, name: &str) -> Option<&'static Subresource> {
         self.subresources.iter().find(|s| s.name == name)

@@ -26,6 +26,9 @@ impl Registry {
         resource.default(&mut object);
         meta::begin_create(resource, namespace, &mut object)?;
         resource.prepare_create(&mut object);
+        if resource.storage.as_str() == "pods" {
+            self.label_with_topology(&mut object);
+        }
         let base = meta::text(&object, "generateName").to_owned();
         let generated = meta::text(&object, "name").is_empty();
         if generated && base.is_empty() {

@@ -57,6 +57,7 @@ impl Registry {
     ) -> Result<Answer, ApiError> {
         let options = with_body(options, body)?;
         match self.delete(request.resource, &request.namespace, name, &options).await? {
+            Deleted::Removed { last, .. } if request.resource.returns_deleted() => Ok(self.answer(200, request, &last)),
             Deleted::Removed { uid, .. } => {
                 Ok(Answer::value(200, &status::success(request.resource, name, Some(&uid))))
             }
@@ -179,14 +180,17 @@ impl Registry {
 }
 
 fn check(resource: &Resource, name: &str, object: &Value, options: &DeleteOptions) -> Result<(), ApiError> {
-    for (field, what, wanted) in
-        [("uid", "UID", &options.uid), ("resourceVersion", "ResourceVersion", &options.revision)]
-    {
+    let recreated = "The object might have been deleted and then recreated";
+    for (field, what, wanted, hint) in [
+        ("uid", "UID", &options.uid, recreated),
+        ("resourceVersion", "ResourceVersion", &options.revision, "The object might have been modified"),
+    ] {
         let is = meta::text(object, field);
         if wanted.as_ref().is_some_and(|wanted| wanted != is) {
             let wanted = wanted.as_deref().unwrap_or("");
-            let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {is}");
-            return Err(ApiError::conflict(resource, name, &why));
+            let why =
+                format!("the {what} in the precondition ({wanted}) does not match the {what} in record ({is}). {hint}");
+            return Err(ApiError::precondition(resource, name, &why));
         }
     }
     Ok(())
@@ -201,25 +205,40 @@ fn plan(resource: &Resource, mut object: Value, options: &DeleteOptions, now: Ti
     let namespace_holds = is_namespace && !object["spec"]["finalizers"].as_array().is_none_or(Vec::is_empty);
     let holds = namespace_holds || !meta::finalizers(&object).is_empty();
     if grace == 0 && !holds {
+        if resource.storage.as_str() == "pods" {
+            // The last that watchers see of a pod says that its end came by request.
+            mark(&mut object, Some(0), now);
+        }
         return Plan::Remove(object);
     }
     let metadata = &object["metadata"];
     let marked = !metadata["deletionTimestamp"].is_null();
     let shorter = metadata["deletionGracePeriodSeconds"].as_i64().is_some_and(|given| grace < given);
     if !marked || shorter {
-        // A later, shorter grace counts from now; the first mark also moves the generation.
-        let at = now.checked_add(SignedDuration::from_secs(grace)).unwrap_or(now);
-        let metadata = meta::metadata(&mut object);
-        metadata.insert("deletionTimestamp".to_owned(), meta::time(at).into());
-        metadata.insert("deletionGracePeriodSeconds".to_owned(), grace.into());
-        if !marked && let Some(generation) = metadata.get("generation").and_then(Value::as_i64).filter(|n| *n > 0) {
-            metadata.insert("generation".to_owned(), (generation + 1).into());
-        }
+        mark(&mut object, (!is_namespace).then_some(grace), now);
         if is_namespace {
             object["status"]["phase"] = "Terminating".into();
         }
     }
     if object == before { Plan::Nothing } else { Plan::Mark(object) }
+}
+
+/// Writes the end of the object's grace. A later, shorter grace counts from the first request; the first one also moves
+/// the generation.
+fn mark(object: &mut Value, grace: Option<i64>, now: Timestamp) {
+    let metadata = meta::metadata(object);
+    let seconds = |key: &str| metadata.get(key).and_then(Value::as_i64).map(SignedDuration::from_secs);
+    let before = metadata.get("deletionTimestamp").and_then(|at| at.as_str()?.parse::<Timestamp>().ok());
+    let asked = before.and_then(|end| end.checked_sub(seconds("deletionGracePeriodSeconds").unwrap_or_default()).ok());
+    let end = asked.unwrap_or(now).checked_add(SignedDuration::from_secs(grace.unwrap_or(0))).unwrap_or(now);
+    metadata.insert("deletionTimestamp".to_owned(), meta::time(end).into());
+    if let Some(grace) = grace {
+        metadata.insert("deletionGracePeriodSeconds".to_owned(), grace.into());
+    }
+    let generation = metadata.get("generation").and_then(Value::as_i64).filter(|n| *n > 0 && before.is_none());
+    if let Some(generation) = generation {
+        metadata.insert("generation".to_owned(), (generation + 1).into());
+    }
 }
 
 /// Seconds the object keeps existing: only pods that run on a node get any.

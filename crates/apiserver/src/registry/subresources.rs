@@ -8,6 +8,7 @@ use super::{Answer, RETRIES, Registry, meta, view};
 use crate::{
     http::{options::WriteOptions, request::ResourceRequest},
     status::ApiError,
+    store::Key,
 };
 
 impl Registry {
@@ -53,12 +54,25 @@ impl Registry {
                 return Err(ApiError::conflict(resource, name, &why));
             }
             place(&mut pod, node);
+            self.label_with_topology(&mut pod);
             let bound = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
             if dry_run || self.replace(resource, &current, pod).await?.is_some() {
                 return Ok(Answer::value(201, &bound));
             }
         }
         Err(ApiError::stale(resource, name))
+    }
+
+    /// Gives a pod that has a node the labels of that node's place, over its own. Upstream: the admission plugin
+    /// PodTopologyLabels.
+    pub(super) fn label_with_topology(&self, pod: &mut Value) {
+        let Some(node) = pod["spec"]["nodeName"].as_str().filter(|node| !node.is_empty()) else { return };
+        let Some(node) = self.store.get("nodes", &Key::new("", node)) else { return };
+        for name in ["topology.kubernetes.io/region", "topology.kubernetes.io/zone"] {
+            if let Some(value) = node.labels.get(name) {
+                pod["metadata"]["labels"][name] = value.as_str().into();
+            }
+        }
     }
 }
 

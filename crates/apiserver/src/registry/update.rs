@@ -58,9 +58,32 @@ impl Registry {
                 "the name of the object ({given}) does not match the name on the URL ({name})"
             )));
         }
+        let there = self.store.get(resource.storage.as_str(), &Key::new(request.namespace.as_str(), name)).is_some();
+        if !there && resource.creates_on_update() && part(request) == Part::Main {
+            return self.create_by_update(request, name, object, options.dry_run, warnings).await;
+        }
         let make = |_: &Value| Ok((object.clone(), warnings.clone()));
         let (object, warnings) = self.change(request, name, options.dry_run, make).await?;
         Ok(self.answer(200, request, &object).warn(warnings))
+    }
+
+    /// A PUT of what is not there. The version that the client has seen does not matter, the uid does.
+    async fn create_by_update(
+        &self,
+        request: &ResourceRequest,
+        name: &str,
+        mut object: Value,
+        dry_run: bool,
+        warnings: Vec<String>,
+    ) -> Result<Answer, ApiError> {
+        let uid = meta::text(&object, "uid");
+        if !uid.is_empty() {
+            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: ");
+            return Err(ApiError::conflict(request.resource, name, &why));
+        }
+        meta::metadata(&mut object).remove("resourceVersion");
+        let created = self.create(request.resource, &request.namespace, object, dry_run).await?;
+        Ok(self.answer(201, request, &created).warn(warnings))
     }
 
     pub(super) async fn patch(

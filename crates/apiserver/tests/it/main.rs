@@ -1,6 +1,7 @@
 //! The API server as its clients see it: in process through `kube::Client`, and over TLS with real kubectl.
 #![allow(clippy::unwrap_used)]
 
+mod allocation;
 mod crash;
 mod crud;
 mod faults;

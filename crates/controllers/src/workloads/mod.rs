@@ -56,7 +56,8 @@ pub(crate) fn is_gone(error: &kube::Error) -> bool {
 
 /// A conflict because of a precondition on the UID, not because of a stale version.
 fn is_precondition(status: &kube::core::Status) -> bool {
-    status.message.contains("Precondition failed: UID")
+    // Of an update and of a deletion.
+    ["Precondition failed: UID", "the UID in the precondition"].iter().any(|text| status.message.contains(text))
 }
 
 /// The API says that the object was there already.

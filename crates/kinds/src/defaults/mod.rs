@@ -20,6 +20,12 @@ pub(crate) fn apply(model: Model, value: &mut Value) {
         Model::Pod => {
             pod::spec(object(value, "spec"));
             pod::pod_only(object(value, "spec"));
+            one_of_two(
+                object(value, "status"),
+                ["podIP", "podIPs"],
+                |ip| json!({"ip": ip}),
+                |entry| entry["ip"].as_str(),
+            );
         }
         Model::Deployment => {
             deployment(object(value, "spec"));
@@ -80,7 +86,26 @@ fn namespace(value: &mut Value) {
     set_default_text(object(value, "status"), "phase", "Active");
 }
 
+/// Of these fields upstream writes out what nobody has set.
+const NODE_INFO: [&str; 10] = [
+    "machineID",
+    "systemUUID",
+    "bootID",
+    "kernelVersion",
+    "osImage",
+    "containerRuntimeVersion",
+    "kubeletVersion",
+    "kubeProxyVersion",
+    "operatingSystem",
+    "architecture",
+];
+
 fn node(value: &mut Value) {
+    let status = object(value, "status");
+    set_default(object(object(status, "daemonEndpoints"), "kubeletEndpoint"), "Port", 0);
+    let info = object(status, "nodeInfo");
+    NODE_INFO.into_iter().for_each(|key| set_default(info, key, ""));
+    one_of_two(object(value, "spec"), ["podCIDR", "podCIDRs"], |cidr| json!(cidr), Value::as_str);
     if let Some(capacity) = at(value, "status.capacity").cloned() {
         set_default(object(value, "status"), "allocatable", capacity);
     }
@@ -98,7 +123,25 @@ fn secret(value: &mut Value) {
     }
 }
 
+/// A field that became a list, and the old one, which wins where they differ: old clients write only that.
+pub(super) fn one_of_two(
+    value: &mut Value,
+    [single, all]: [&str; 2],
+    wrap: fn(&str) -> Value,
+    unwrap: fn(&Value) -> Option<&str>,
+) {
+    let first = value[all].as_array().and_then(|all| all.first().and_then(unwrap)).map(str::to_string);
+    let given = text(value, single).to_string();
+    match first {
+        Some(first) if given.is_empty() => value[single] = first.into(),
+        Some(first) if first == given => {}
+        None if given.is_empty() => {}
+        _ => value[all] = json!([wrap(&given)]),
+    }
+}
+
 fn endpoint_slice(value: &mut Value) {
+    items_mut(value, "endpoints").for_each(|endpoint| set_default(endpoint, "conditions", json!({})));
     for port in items_mut(value, "ports") {
         set_default(port, "name", "");
         set_default_text(port, "protocol", "TCP");

@@ -21,9 +21,7 @@ pub(crate) fn create(model: Model, value: &mut Value) {
         Model::Pod => pod::create(value),
         Model::Deployment => value["status"] = json!({}),
         Model::ReplicaSet => value["status"] = json!({"replicas": 0}),
-        Model::ServiceCidr => {
-            put(value, "status", None);
-        }
+        Model::ServiceCidr => value["status"] = json!({}),
         Model::Namespace => {
             value["status"] = json!({"phase": "Active"});
             let finalizers = &mut object(value, "spec")["finalizers"];
@@ -92,6 +90,7 @@ fn status(model: Model, new: &mut Value, old: &Value) {
     match model {
         Model::Deployment | Model::ReplicaSet => keep("labels"),
         Model::Pod => keep("ownerReferences"),
+        Model::ServiceCidr => ["labels", "annotations", "finalizers", "ownerReferences"].into_iter().for_each(keep),
         _ => {}
     }
     if model == Model::Pod && at(new, "status.qosClass").is_none() {

@@ -13,6 +13,7 @@ pub(super) fn create(service: &mut Value) {
     if list(spec, "clusterIPs").is_empty() && !text(spec, "clusterIP").is_empty() {
         spec["clusterIPs"] = json!([text(spec, "clusterIP")]);
     }
+    drop_policy_of_external_name(spec);
 }
 
 /// Changed Service: keeps what was allocated when the user left it out, drops what the new type has no use for.
@@ -23,8 +24,16 @@ pub(super) fn update(new: &mut Value, old: &Value) {
     keep_allocated(after, before);
     follow_cluster_ip(after, before);
     drop_unused(after, before);
+    drop_policy_of_external_name(after);
     if text(new, "spec.type") != "LoadBalancer" {
         object(new, "status")["loadBalancer"] = json!({});
+    }
+}
+
+/// Nobody sends traffic to an ExternalName. Upstream drops the field whenever the object is read.
+fn drop_policy_of_external_name(spec: &mut Value) {
+    if !has_cluster_ip(spec) {
+        take(spec, "internalTrafficPolicy");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rules of the small kinds: Node, ConfigMap, Secret, Lease, ServiceCIDR, IPAddress.
 
 use ipnet::IpNet;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::names;
 use super::report::Report;
@@ -32,11 +32,11 @@ pub(super) fn node(report: &mut Report, node: &Value) {
 
 /// The range of a node is given once; pods hold addresses in it.
 pub(super) fn node_update(report: &mut Report, new: &Value, old: &Value) {
-    for key in ["podCIDRs", "providerID"] {
+    for (key, name) in [("podCIDRs", "podCIDR"), ("providerID", "providerID")] {
         let path = format!("spec.{key}");
         let was = at(old, &path);
         if !same(was, None) && !same(at(new, &path), was) {
-            report.forbidden(path, "node updates may not change it except from unset to a value");
+            report.forbidden(path, &format!("node updates may not change {name} except from \"\" to valid"));
         }
     }
 }
@@ -126,7 +126,8 @@ pub(super) fn service_cidr(report: &mut Report, object: &Value) {
     match cidrs.len() {
         0 => return report.required("spec.cidrs", "at least one CIDR required"),
         1 | 2 => {}
-        _ => return report.invalid("spec.cidrs", object["spec"].clone(), "may only hold up to 2 values"),
+        // Upstream prints its internal struct here.
+        _ => return report.invalid("spec.cidrs", json!({"CIDRs": cidrs}), "may only hold up to 2 values"),
     }
     for (index, cidr) in cidrs.iter().enumerate() {
         report.check(&format!("spec.cidrs[{index}]"), cidr.as_str().unwrap_or(""), names::canonical_cidr);
@@ -156,6 +157,17 @@ pub(super) fn service_cidr_update(report: &mut Report, new: &Value, old: &Value)
             }
         }
         _ => report.invalid("spec.cidrs", has.to_vec(), IMMUTABLE),
+    }
+}
+
+/// What holds an address stays.
+pub(super) fn ip_address_update(report: &mut Report, new: &Value, old: &Value) {
+    let parent = at(new, "spec.parentRef");
+    if !same(parent, at(old, "spec.parentRef")) {
+        // Printed as upstream's internal struct.
+        let fields = ["Group", "Resource", "Namespace", "Name"];
+        let shown = fields.map(|name| format!("\"{name}\":{:?}", parent.map_or("", |p| text(p, &name.to_lowercase()))));
+        report.invalid_text("spec.parentRef", &format!("{{{}}}", shown.join(",")), IMMUTABLE);
     }
 }
 

@@ -39,6 +39,11 @@ pub(crate) fn update(resource: &Resource, new: &Value, old: &Value, part: Part) 
     match part {
         Part::Status => status(&mut report, resource.model, new),
         Part::Finalize => {}
+        // Of a Service, upstream names first what may not change.
+        Part::Main | Part::Scale if resource.model == Model::Service => {
+            change(&mut report, resource.model, new, old);
+            kind(&mut report, resource.model, new, Some(old));
+        }
         Part::Main | Part::Scale => {
             kind(&mut report, resource.model, new, Some(old));
             change(&mut report, resource.model, new, old);
@@ -79,7 +84,7 @@ fn change(report: &mut Report, model: Model, new: &Value, old: &Value) {
         Model::ConfigMap => core::config_map_update(report, new, old),
         Model::Secret => core::secret_update(report, new, old),
         Model::ServiceCidr => core::service_cidr_update(report, new, old),
-        Model::IpAddress => core::immutable(report, new, old, "spec.parentRef"),
+        Model::IpAddress => core::ip_address_update(report, new, old),
         Model::CoreEvent | Model::NewEvent => event::update(report, model, new, old),
         Model::Endpoints | Model::Namespace | Model::ServiceAccount | Model::Lease | Model::Review => {}
     }

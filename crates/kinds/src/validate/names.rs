@@ -170,8 +170,9 @@ pub(super) fn canonical_ip(text: &str) -> Vec<String> {
 pub(super) fn cidr(text: &str) -> Vec<String> {
     let (address, length) = text.split_once('/').unwrap_or((text, ""));
     let plain = format!("{}/{}", without_zeros(address), without_zeros(length));
+    let zeros = address.parse::<IpAddr>().is_err() || (length.len() > 1 && length.starts_with('0'));
     let why = match text.parse::<IpNet>() {
-        Ok(_) if length.len() > 1 && length.starts_with('0') => "must not have leading 0s in IP or prefix length",
+        Ok(_) if zeros => "must not have leading 0s in IP or prefix length",
         Ok(IpNet::V6(net)) if net.addr().to_ipv4_mapped().is_some() => "must not have an IPv4-mapped IPv6 address",
         Ok(net) if net.trunc() != net => "must not have bits set beyond the prefix length",
         Ok(_) => return Vec::new(),

@@ -29,6 +29,11 @@ impl Report {
         self.add(field, FieldErrorKind::Invalid, format!("Invalid value: {}: {why}", value.into()));
     }
 
+    /// As [`Report::invalid`], with a value that is printed in another way than as JSON.
+    pub(crate) fn invalid_text(&mut self, field: impl Into<String>, value: &str, why: &str) {
+        self.add(field, FieldErrorKind::Invalid, format!("Invalid value: {value}: {why}"));
+    }
+
     pub(crate) fn unsupported(&mut self, field: impl Into<String>, value: impl Into<Value>, supported: &[&str]) {
         let listed = supported.iter().map(|s| format!("{s:?}")).collect::<Vec<_>>().join(", ");
         let detail = format!("Unsupported value: {}: supported values: {listed}", value.into());

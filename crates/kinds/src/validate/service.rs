@@ -13,6 +13,9 @@ use crate::prepare::service::{has_cluster_ip, has_health_port, is_headless};
 const TYPES: &[&str] = &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
 const PROTOCOLS: &[&str] = &["SCTP", "TCP", "UDP"];
 const ONLY_LOAD_BALANCER: &str = "may only be used when `type` is 'LoadBalancer'";
+const TOPOLOGY_MODE: &str = "service.kubernetes.io/topology-mode";
+const TOPOLOGY_HINTS: &str = "service.kubernetes.io/topology-aware-hints";
+const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
 /// One day: longest client affinity, in seconds.
 const AFFINITY_MAX: i64 = 86_400;
 
@@ -22,6 +25,7 @@ pub(super) fn validate(report: &mut Report, service: &Value, old: Option<&Value>
         report.required("spec", "");
         return;
     };
+    topology(report, service);
     kind(report, spec);
     ports(report, spec);
     meta::labels(report, "spec.selector", spec.get("selector"));
@@ -33,7 +37,38 @@ pub(super) fn validate(report: &mut Report, service: &Value, old: Option<&Value>
     }
     external(report, spec, old);
     traffic(report, spec);
+    source_range_annotation(report, service, old);
     load_balancer(report, spec);
+    load_balancer_class(report, spec);
+}
+
+/// The two spellings of one annotation.
+fn topology(report: &mut Report, service: &Value) {
+    let annotation = |key: &str| at(service, "metadata.annotations").and_then(|all| all.get(key)?.as_str());
+    if let (Some(mode), Some(hints)) = (annotation(TOPOLOGY_MODE), annotation(TOPOLOGY_HINTS))
+        && mode != hints
+    {
+        let why = format!("must match annotations[{TOPOLOGY_HINTS}] when both are specified");
+        report.invalid(format!("metadata.annotations[{TOPOLOGY_MODE}]"), mode, &why);
+    }
+}
+
+/// What `loadBalancerSourceRanges` was before it was a field. The field wins.
+fn source_range_annotation(report: &mut Report, service: &Value, old: Option<&Value>) {
+    let annotation =
+        |service: &Value| at(service, "metadata.annotations").and_then(|all| all.get(SOURCE_RANGES)).cloned();
+    let Some(value) = annotation(service) else { return };
+    if !list(&service["spec"], "loadBalancerSourceRanges").is_empty() {
+        return;
+    }
+    let path = format!("metadata.annotations[{SOURCE_RANGES}]");
+    if text(service, "spec.type") != "LoadBalancer" {
+        report.forbidden(path.as_str(), ONLY_LOAD_BALANCER);
+    }
+    let ranges = value.as_str().unwrap_or("").trim();
+    if old.and_then(annotation).as_ref() != Some(&value) && !ranges.is_empty() {
+        ranges.split(',').for_each(|range| report.check(&path, range.trim(), names::cidr));
+    }
 }
 
 /// What may not change.
@@ -48,6 +83,8 @@ pub(super) fn update(report: &mut Report, new: &Value, old: &Value) {
     if balancers && class(before) != class(after) {
         report.invalid("spec.loadBalancerClass", class(after).unwrap_or(Value::Null), "may not change once set");
     }
+    // As upstream, once here and once with the rest.
+    load_balancer_class(report, after);
     let health = |spec: &Value| int(spec, "healthCheckNodePort");
     if has_health_port(before) && has_health_port(after) && health(before).is_some() && health(before) != health(after)
     {
@@ -60,13 +97,17 @@ pub(super) fn status(report: &mut Report, service: &Value) {
     let ingress = list(service, "status.loadBalancer.ingress");
     if !ingress.is_empty() && text(service, "spec.type") != "LoadBalancer" {
         report.forbidden("status.loadBalancer.ingress", "may only be used when `spec.type` is 'LoadBalancer'");
+        return;
     }
     for (index, entry) in ingress.iter().enumerate() {
         let path = format!("status.loadBalancer.ingress[{index}]");
         let (ip, hostname) = (text(entry, "ip"), text(entry, "hostname"));
         if !ip.is_empty() {
             report.check(&format!("{path}.ip"), ip, names::ip);
-            report.one_of(&format!("{path}.ipMode"), text(entry, "ipMode"), &["Proxy", "VIP"]);
+            match text(entry, "ipMode") {
+                "" => report.required(format!("{path}.ipMode"), "must be specified when `ip` is set"),
+                mode => report.one_of(&format!("{path}.ipMode"), mode, &["Proxy", "VIP"]),
+            }
         } else if at(entry, "ipMode").is_some() {
             report.forbidden(format!("{path}.ipMode"), "may not be specified when `ip` is not set");
         }
@@ -343,6 +384,10 @@ fn load_balancer(report: &mut Report, spec: &Value) {
         (false, Some(_)) => report.forbidden("spec.allocateLoadBalancerNodePorts", ONLY_LOAD_BALANCER),
         _ => {}
     }
+}
+
+fn load_balancer_class(report: &mut Report, spec: &Value) {
+    let balancer = text(spec, "type") == "LoadBalancer";
     if let Some(class) = at(spec, "loadBalancerClass").and_then(Value::as_str) {
         if balancer {
             report.check("spec.loadBalancerClass", class, names::qualified);
