@@ -2,7 +2,7 @@
 //!
 //! Upstream: `tools/leaderelection` of client-go.
 
-use super::{NOT_YET, check, message, misreading, noted};
+use super::{check, message, misreading, noted};
 use crate::lang::text;
 use crate::{Api, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
@@ -13,7 +13,13 @@ const LEADER: Entry = Entry {
     severity: Severity::Normal,
     category: Category::ControlPlane,
     status: Status::Current,
-    portolan: Portolan { emits: false, when: NOT_YET },
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When `portolan controllers` begins or ends to lead.",
+            "`portolan controllers` 开始或停止担任 leader 时。",
+        ),
+    },
     emitter: "kube-controller-manager",
     object: "Lease",
     api: Api::Core,

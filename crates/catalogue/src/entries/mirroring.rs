@@ -2,7 +2,7 @@
 //!
 //! Upstream: `reconciler.go` in `pkg/controller/endpointslicemirroring`.
 
-use super::{NOT_YET, check, message, misreading, remedy};
+use super::{check, message, misreading, remedy};
 use crate::lang::text;
 use crate::{Api, Category, Chain, Check, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
@@ -26,7 +26,10 @@ const INVALID_ADDRESS: Entry = Entry {
     severity: Severity::Warning,
     category: Category::Endpoint,
     status: Status::Current,
-    portolan: Portolan { emits: false, when: NOT_YET },
+    portolan: Portolan {
+        emits: true,
+        when: text("For each sync that had to leave such addresses out.", "每次同步不得不略去这类地址时。"),
+    },
     emitter: "endpoint-slice-mirroring-controller",
     object: "Endpoints",
     api: Api::Core,
@@ -88,7 +91,14 @@ const TOO_MANY: Entry = Entry {
     severity: Severity::Warning,
     category: Category::Endpoint,
     status: Status::Current,
-    portolan: Portolan { emits: false, when: NOT_YET },
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "For each sync that had to leave addresses out. The count takes in invalid ones, as \
+             upstream's does.",
+            "每次同步不得不略去地址时。与上游一样，数目包含不合法的地址。",
+        ),
+    },
     emitter: "endpoint-slice-mirroring-controller",
     object: "Endpoints",
     api: Api::Core,

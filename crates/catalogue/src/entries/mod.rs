@@ -80,12 +80,6 @@ const DIAGNOSE: Check = check(
     "portolan diagnose svc/NAME -n NAMESPACE",
 );
 
-/// What an entry says of Portolan while nothing in it reports the reason.
-const NOT_YET: Text = text(
-    "No part of it reports this; the page is for clusters of Kubernetes.",
-    "目前没有组件会报告它；本页供 Kubernetes 集群查阅。",
-);
-
 /// Reasons that are as old as Kubernetes; their first release was not looked up.
 const OLD: Versions = Versions { since: Bound::Unverified("1.0"), until: Bound::Present };
 

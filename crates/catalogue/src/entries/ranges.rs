@@ -4,7 +4,7 @@
 //! `pkg/controller/nodeipam/ipam`.
 
 use super::cluster_ips::{IP_OBJECTS, RANGES};
-use super::{NOT_YET, alias, check, message, misreading, noted, remedy};
+use super::{alias, check, message, misreading, noted, remedy};
 use crate::lang::text;
 use crate::{
     Api, Bound, Category, Chain, Check, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions,
@@ -240,13 +240,21 @@ const NO_POD_RANGE: Entry = Entry {
     severity: Severity::Normal,
     category: Category::Network,
     status: Status::Current,
-    portolan: Portolan { emits: false, when: NOT_YET },
+    portolan: Portolan {
+        emits: false,
+        when: text(
+            "None of its controllers hands out ranges: a node of `portolan up` has its own from the \
+             start, and a cluster that Portolan joins keeps its allocator.",
+            "它的控制器不分配地址段：`portolan up` 的节点一开始就有自己的地址段，Portolan 所加入的集群仍用原来\
+             的分配器。",
+        ),
+    },
     emitter: "cidrAllocator",
     object: "Node",
     api: Api::Core,
     versions: Versions::since("1.36"),
     summary: text("A node gets no range for its pods", "节点分不到 Pod 地址段"),
-    messages: &[message("Kubernetes, Portolan", "Node {node} status is now: CIDRNotAvailable")],
+    messages: &[message("Kubernetes", "Node {node} status is now: CIDRNotAvailable")],
     meaning: text(
         "Each node is given a range for its pods, cut from the one of the cluster, and all of \
          them are given out. The type is Normal although it is a failure, so a look at warnings \

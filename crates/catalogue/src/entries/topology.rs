@@ -2,7 +2,7 @@
 //!
 //! Upstream: `topologycache` and `reconciler.go` in `k8s.io/endpointslice`.
 
-use super::{DESCRIBE_SERVICE, NOT_YET, check, message, misreading, noted, remedy};
+use super::{DESCRIBE_SERVICE, check, message, misreading, noted, remedy};
 use crate::lang::text;
 use crate::{Api, Category, Chain, Check, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
@@ -25,7 +25,14 @@ const HINTS_ENABLED: Entry = Entry {
     severity: Severity::Normal,
     category: Category::Endpoint,
     status: Status::Current,
-    portolan: Portolan { emits: false, when: NOT_YET },
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "When a sync has given the ready endpoints of a Service hints that it did not have \
+             before, once for each address family.",
+            "一次同步给 Service 的就绪端点加上了此前没有的提示时，每个地址族一条。",
+        ),
+    },
     emitter: "endpoint-slice-controller",
     object: "Service",
     api: Api::Core,
@@ -84,7 +91,14 @@ const HINTS_DISABLED: Entry = Entry {
     severity: Severity::Warning,
     category: Category::Endpoint,
     status: Status::Current,
-    portolan: Portolan { emits: false, when: NOT_YET },
+    portolan: Portolan {
+        emits: true,
+        when: text(
+            "For each sync that could not give the hints that the Service asks for; once when the \
+             Service no longer asks and still had them.",
+            "Service 要求提示却给不出时，每次同步发一条；不再要求而此前有提示时，发一条。",
+        ),
+    },
     emitter: "endpoint-slice-controller",
     object: "Service",
     api: Api::Core,

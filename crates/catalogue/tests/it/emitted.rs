@@ -68,7 +68,7 @@ fn pieces(template: &str) -> Vec<String> {
             _ => {}
         }
     }
-    let pieces = constant.split('\n').flat_map(|piece| piece.split(": "));
+    let pieces = constant.split(['\n', ',', ':']);
     let trimmed = pieces.map(|piece| piece.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned());
     trimmed.filter(|piece| !piece.is_empty()).collect()
 }
