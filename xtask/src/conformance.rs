@@ -159,7 +159,8 @@ fn join(oracle: &Oracle, cluster: &Cluster<'_>, options: &Options) -> Result<Bac
         }
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     };
-    let rights = crate::root().join("deploy/controllers/rbac.yaml");
+    let rights = options.out.join("rights.yaml");
+    fs::write(&rights, rights_of(&fs::read_to_string(crate::root().join("deploy/controllers.yaml"))?))?;
     kubectl(&["apply", "-f", &rights.to_string_lossy()])?;
     let (namespace, account) = ACCOUNT;
     let token = kubectl(&["-n", namespace, "create", "token", account, "--duration", "24h"])?;
@@ -177,6 +178,12 @@ fn join(oracle: &Oracle, cluster: &Cluster<'_>, options: &Options) -> Result<Bac
     command.args(["--log", "info", "controllers", "--vocabulary", "upstream", "--kubeconfig", &own_kubeconfig]);
     command.args(["--metrics-bind-address", "127.0.0.1:0"]);
     Background::start(command, &options.out.join("controllers.log"))
+}
+
+/// The manifest without what runs: the program runs here, beside the cluster.
+fn rights_of(manifest: &str) -> String {
+    let documents = manifest.split("\n---\n").filter(|document| !document.contains("\nkind: Deployment\n"));
+    documents.collect::<Vec<_>>().join("\n---\n")
 }
 
 /// Runs one list of tests and reads its table.
@@ -220,7 +227,7 @@ fn page(tables: &[(&Suite, Vec<Row>)]) -> String {
          Upstream's own end-to-end tests of sig-network (Kubernetes 1.36) on a real cluster: kube-apiserver, etcd, kubelets, \
          kube-scheduler, kube-proxy and CoreDNS are upstream's. Of kube-controller-manager four controllers are switched off \
          (endpoints, endpointslice, endpointslice-mirroring, service-lb); `portolan controllers` has joined in their place, with the rights \
-         that `deploy/controllers/rbac.yaml` gives.\n\n\
+         that `deploy/controllers.yaml` gives.\n\n\
          `cargo xtask conformance --part controllers --write` repeats the run and writes this page.\n",
     );
     for (suite, rows) in tables {
@@ -239,6 +246,14 @@ fn page(tables: &[(&Suite, Vec<Row>)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rights_are_all_but_the_deployment() {
+        let manifest = fs::read_to_string(crate::root().join("deploy/controllers.yaml")).expect("the manifest");
+        let rights = rights_of(&manifest);
+        assert!(rights.contains("\nkind: ServiceAccount\n") && rights.contains("\nkind: ClusterRoleBinding\n"));
+        assert!(manifest.contains("\nkind: Deployment\n") && !rights.contains("\nkind: Deployment\n"));
+    }
 
     #[test]
     fn a_table_is_read_and_counted() {
