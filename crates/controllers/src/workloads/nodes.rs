@@ -24,9 +24,12 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::api::{
-    coordination::v1::Lease,
-    core::v1::{Node, Pod, Taint},
+use k8s_openapi::{
+    api::{
+        coordination::v1::Lease,
+        core::v1::{Node, Pod, Taint},
+    },
+    apimachinery::pkg::apis::meta::v1::Time,
 };
 use kube::{Api, Client, runtime::watcher};
 use portolan_events::Recorder;
@@ -36,7 +39,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    cache::{Cache, Transition, by_controller, uid},
+    cache::{Cache, by_controller, uid},
     timers::Timers,
 };
 use health::Ready;
@@ -123,17 +126,36 @@ enum Outcome {
     Waited(Duration),
     /// The node's change of state has been told.
     Told,
+    /// The node is no more; the watch tells that too.
+    Gone,
     Done,
 }
 
-/// One node's life as seen here.
+/// One node's life as the watch has shown it. What the cache knows beyond that are our own writes, whose consequences
+/// are drawn when the watch shows them.
 struct Life {
+    ready: Ready,
+    heartbeat: Option<Time>,
+    /// The taints that drive pods out.
+    threats: Vec<Taint>,
     /// When it was last heard of.
     heard: Instant,
     /// Since when it has not been ready.
     unready: Option<Instant>,
     /// That it stopped being ready has not been told yet.
     untold: bool,
+}
+
+/// What is new about a node.
+struct Turned {
+    ready: bool,
+    threats: bool,
+}
+
+/// A pod that its node's taints want gone.
+struct Threatened {
+    uid: String,
+    since: Instant,
 }
 
 struct Nodes {
@@ -146,8 +168,7 @@ struct Nodes {
     lives: HashMap<String, Life>,
     /// Pods that were just bound: if the node is not ready, they are not either.
     fresh: HashSet<ObjectKey>,
-    /// Since when each pod, by uid, has been threatened by taints.
-    threatened: HashMap<ObjectKey, (String, Instant)>,
+    threatened: HashMap<ObjectKey, Threatened>,
     zones: Zones,
     timers: Timers<Key>,
 }
@@ -171,43 +192,58 @@ impl Nodes {
 
     fn index_nodes(&mut self, change: Change<Node>, dirty: &mut Vec<Key>) {
         let mut seen = Vec::new();
-        self.nodes.take(change, |transition| seen.push(owned(transition)));
-        for (old, new) in seen {
-            self.follow_node((old.as_ref(), new.as_ref()), dirty);
+        self.nodes.take(change, |(old, new)| {
+            let name = new.or(old).map(|node| ObjectKey::of(&**node).name);
+            seen.extend(name.map(|name| (name, new.cloned())));
+        });
+        for (name, node) in seen {
+            dirty.push(Key::Node(name.clone()));
+            let turned = match node {
+                Some(node) => self.follow(&name, &node),
+                None => self.forget(&name),
+            };
+            if turned.ready {
+                self.follow_readiness(dirty);
+            }
+            if turned.ready || turned.threats {
+                dirty.extend(self.pods.group(&name).map(|pod| Key::Pod(ObjectKey::of(&**pod))));
+            }
         }
     }
 
-    /// Takes one node's change into account, whoever made it.
-    fn follow_node(&mut self, (old, new): Transition<'_, Node>, dirty: &mut Vec<Key>) {
-        let Some(any) = new.or(old) else { return };
-        let name = ObjectKey::of(&**any).name;
-        dirty.push(Key::Node(name.clone()));
-        let (was, is) = (old.map(|node| health::ready(node)), new.map(|node| health::ready(node)));
-        match new {
-            None => {
-                self.lives.remove(&name);
-                self.timers.forget(&Key::Node(name.clone()));
-            }
-            Some(node) => {
-                let now = Instant::now();
-                let life = self.lives.entry(name.clone()).or_insert(Life { heard: now, unready: None, untold: false });
-                let spoke = old.is_some_and(|old| health::heartbeat(old) != health::heartbeat(node));
-                // Only the node itself says that it is ready.
-                if spoke || (was != is && is == Some(Ready::True)) {
-                    life.heard = now;
-                }
-                life.unready = match is {
-                    Some(Ready::True | Ready::Never) | None => None,
-                    Some(_) => life.unready.or(Some(now)),
-                };
-                life.untold = life.unready.is_some() && (life.untold || was == Some(Ready::True));
-            }
+    /// Takes what a node shows into its life.
+    fn follow(&mut self, name: &str, node: &Node) -> Turned {
+        let now = Instant::now();
+        let (ready, heartbeat) = (health::ready(node), health::heartbeat(node).cloned());
+        let threats: Vec<Taint> = eviction::threats(node).into_iter().cloned().collect();
+        let Some(life) = self.lives.get_mut(name) else {
+            let unready = health::threat(ready).map(|_| now);
+            let turned = Turned { ready: true, threats: !threats.is_empty() };
+            let life = Life { ready, heartbeat, threats, heard: now, unready, untold: false };
+            self.lives.insert(name.to_owned(), life);
+            return turned;
+        };
+        let turned = Turned { ready: life.ready != ready, threats: life.threats != threats };
+        // Only the node itself says that it is ready.
+        if life.heartbeat != heartbeat || turned.ready && ready == Ready::True {
+            life.heard = now;
         }
-        if was != is {
-            self.follow_readiness(dirty);
-        }
-        if was != is || old.map(|node| eviction::threats(node)) != new.map(|node| eviction::threats(node)) {
-            dirty.extend(self.pods.group(&name).map(|pod| Key::Pod(ObjectKey::of(&**pod))));
+        life.untold |= turned.ready && life.ready == Ready::True;
+        life.unready = health::threat(ready).and(life.unready.or(Some(now)));
+        life.untold &= life.unready.is_some();
+        (life.ready, life.heartbeat, life.threats) = (ready, heartbeat, threats);
+        turned
+    }
+
+    fn forget(&mut self, name: &str) -> Turned {
+        self.timers.forget(&Key::Node(name.to_owned()));
+        Turned { ready: self.lives.remove(name).is_some(), threats: false }
+    }
+
+    fn hear(&mut self, lease: &Lease) {
+        let name = ObjectKey::of(lease).name;
+        if let Some(life) = self.lives.get_mut(&name) {
+            life.heard = Instant::now();
         }
     }
 
@@ -224,17 +260,13 @@ impl Nodes {
 
     fn index_pods(&mut self, change: Change<Pod>, dirty: &mut Vec<Key>) {
         let (nodes, fresh) = (&self.nodes, &mut self.fresh);
-        let (threatened, timers) = (&mut self.threatened, &mut self.timers);
+        let mut ended = Vec::new();
         self.pods.take(change, |(old, new)| {
-            let Some(any) = new.or(old) else { return };
-            let key = ObjectKey::of(&**any);
             let Some(pod) = new else {
-                fresh.remove(&key);
-                threatened.remove(&key);
-                timers.forget(&Key::Pod(key));
+                ended.extend(old.map(|old| ObjectKey::of(&**old)));
                 return;
             };
-            let Some(node) = pod::node(pod) else { return };
+            let (key, Some(node)) = (ObjectKey::of(&**pod), pod::node(pod)) else { return };
             let newly = old.and_then(|old| pod::node(old)) != Some(node);
             if newly {
                 fresh.insert(key.clone());
@@ -245,6 +277,13 @@ impl Nodes {
                 dirty.push(Key::Pod(key));
             }
         });
+        ended.into_iter().for_each(|key| self.forget_pod(key));
+    }
+
+    fn forget_pod(&mut self, key: ObjectKey) {
+        self.fresh.remove(&key);
+        self.threatened.remove(&key);
+        self.timers.forget(&Key::Pod(key));
     }
 
     fn plan_node(&mut self, name: &str) -> Option<Plan> {
@@ -283,7 +322,9 @@ impl Nodes {
             // It may say "not ready" after having been unreachable, and the other way round.
             return (Some(wanted), None);
         }
-        let settled = since.map_or(Duration::ZERO, |since| self.config.settle.saturating_sub(since.elapsed()));
+        // Until the watch shows what we wrote, it has not even begun.
+        let Some(since) = since else { return (None, None) };
+        let settled = self.config.settle.saturating_sub(since.elapsed());
         if !settled.is_zero() {
             return (None, Some(settled));
         }
@@ -308,12 +349,12 @@ impl Nodes {
             self.threatened.remove(key);
             return None;
         };
-        let now = Instant::now();
-        let threat = self.threatened.entry(key.clone()).or_insert_with(|| (uid(&*pod).to_owned(), now));
-        if threat.0 != uid(&*pod) {
-            *threat = (uid(&*pod).to_owned(), now);
+        let begun = || Threatened { uid: uid(&*pod).to_owned(), since: Instant::now() };
+        let threatened = self.threatened.entry(key.clone()).or_insert_with(begun);
+        if threatened.uid != uid(&*pod) {
+            *threatened = begun();
         }
-        let left = patience.saturating_sub(threat.1.elapsed());
+        let left = patience.saturating_sub(threatened.since.elapsed());
         if left.is_zero() {
             return Some(Plan::Evict(pod));
         }
@@ -323,10 +364,6 @@ impl Nodes {
     fn wait(&self, key: Key, delay: Duration) -> Option<Plan> {
         (!self.timers.pending(&key)).then_some(Plan::Wait(delay))
     }
-}
-
-fn owned<T>((old, new): Transition<'_, T>) -> (Option<Arc<T>>, Option<Arc<T>>) {
-    (old.cloned(), new.cloned())
 }
 
 impl Reconciler for Nodes {
@@ -347,14 +384,10 @@ impl Reconciler for Nodes {
     }
 
     fn plan(&mut self, key: &Key) -> Option<Plan> {
-        // Our own writes change a node's state too, and nobody else tells that before the watch does.
-        let mut seen = Vec::new();
-        self.nodes.settle(|transition| seen.push(owned(transition)));
-        self.pods.settle(|_| {});
-        for (old, new) in seen {
-            // What it makes dirty the watch makes dirty again in a moment.
-            self.follow_node((old.as_ref(), new.as_ref()), &mut Vec::new());
-        }
+        self.nodes.settle(|_| {});
+        let mut ended = Vec::new();
+        self.pods.settle(|(old, new)| ended.extend(old.filter(|_| new.is_none()).map(|pod| ObjectKey::of(&**pod))));
+        ended.into_iter().for_each(|key| self.forget_pod(key));
         match key {
             Key::Node(name) => self.plan_node(name),
             Key::Pod(key) => self.plan_pod(key),
@@ -374,14 +407,14 @@ impl Reconciler for Nodes {
                 Plan::Silence(node, pods) => {
                     // The pods first: the node's condition is what ends the plan, so it must not hide a half of the work.
                     api.mark(&pods).await?;
-                    api.silence(&node).await?;
+                    return api.silence(&node).await;
                 }
                 Plan::Tell(node, pods) => {
                     api.mark(&pods).await?;
                     api.tell(&node);
                     return Ok(Outcome::Told);
                 }
-                Plan::Taint(node, taints) => api.taint(&node, taints).await?,
+                Plan::Taint(node, taints) => return api.taint(&node, taints).await,
                 Plan::Mark(pod) => api.mark(&[pod]).await?,
                 Plan::Evict(pod) => api.evict(&pod).await?,
             }
@@ -392,6 +425,7 @@ impl Reconciler for Nodes {
     fn applied(&mut self, key: &Key, outcome: Outcome) -> Option<Duration> {
         match (outcome, key) {
             (Outcome::Waited(delay), _) => self.timers.set(key, delay),
+            (Outcome::Gone, _) => None,
             (Outcome::Told, Key::Node(name)) => {
                 if let Some(life) = self.lives.get_mut(name) {
                     life.untold = false;
@@ -400,15 +434,6 @@ impl Reconciler for Nodes {
             }
             // Another step may be due already.
             _ => Some(Duration::ZERO),
-        }
-    }
-}
-
-impl Nodes {
-    fn hear(&mut self, lease: &Lease) {
-        let name = ObjectKey::of(lease).name;
-        if let Some(life) = self.lives.get_mut(&name) {
-            life.heard = Instant::now();
         }
     }
 }

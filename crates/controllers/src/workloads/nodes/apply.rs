@@ -18,7 +18,7 @@ use portolan_runtime::Failure;
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
-use super::health;
+use super::{Outcome, health};
 use crate::workloads::{cache::Ledger, is_gone};
 
 /// What an apply needs.
@@ -31,17 +31,23 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Nobody knows any more how the node is.
-    pub async fn silence(&self, node: &Node) -> Result<(), Failure> {
+    pub async fn silence(&self, node: &Node) -> Result<Outcome, Failure> {
         let name = name(node);
         warn!(node = %name, "node has stopped posting its status");
         let patch = json!({"status": {"conditions": health::silenced(node, Timestamp::now())}});
         let nodes = Api::<Node>::all(self.client.clone());
-        match nodes.patch_status(&name, &PatchParams::default(), &Patch::Strategic(patch)).await {
-            Ok(node) => self.nodes.put(node),
-            Err(error) if is_gone(&error) => self.nodes.gone(node),
-            Err(error) => return Err(error.into()),
+        self.wrote(nodes.patch_status(&name, &PatchParams::default(), &Patch::Strategic(patch)).await)
+    }
+
+    fn wrote(&self, answer: kube::Result<Node>) -> Result<Outcome, Failure> {
+        match answer {
+            Ok(node) => {
+                self.nodes.put(node);
+                Ok(Outcome::Done)
+            }
+            Err(error) if is_gone(&error) => Ok(Outcome::Gone),
+            Err(error) => Err(error.into()),
         }
-        Ok(())
     }
 
     /// Tells that the node is not ready any more; a warning is only what its pods get.
@@ -51,7 +57,7 @@ impl Writer {
     }
 
     /// Sets the taints, unless somebody has changed the node since.
-    pub async fn taint(&self, node: &Node, taints: Vec<Taint>) -> Result<(), Failure> {
+    pub async fn taint(&self, node: &Node, taints: Vec<Taint>) -> Result<Outcome, Failure> {
         let name = name(node);
         info!(node = %name, taints = ?taints.iter().map(|taint| &taint.key).collect::<Vec<_>>(), "tainting a node");
         let metadata = json!({"uid": node.metadata.uid, "resourceVersion": node.metadata.resource_version});
@@ -59,12 +65,7 @@ impl Writer {
         let taints = if taints.is_empty() { Value::Null } else { json!(taints) };
         let patch = json!({"metadata": metadata, "spec": {"taints": taints}});
         let nodes = Api::<Node>::all(self.client.clone());
-        match nodes.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
-            Ok(node) => self.nodes.put(node),
-            Err(error) if is_gone(&error) => self.nodes.gone(node),
-            Err(error) => return Err(error.into()),
-        }
-        Ok(())
+        self.wrote(nodes.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await)
     }
 
     /// The pods of a node that is not ready are not ready: Services stop sending traffic there.

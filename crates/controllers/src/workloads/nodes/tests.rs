@@ -143,6 +143,27 @@ async fn a_lost_node_drives_its_pods_out_when_they_are_tolerated_no_longer() {
     assert_eq!(fates(&mut part), [None; 4]);
 }
 
+/// The API's answer to a write comes before the watch shows it; what follows from it must not be lost on the way.
+#[tokio::test(start_paused = true)]
+async fn what_follows_from_an_own_write_is_done_when_the_watch_shows_it() {
+    let mut part = part();
+    part.index(Input::Node(Change::Reset(vec![node("node-1", "True"), node("node-2", "True")])), &mut Vec::new());
+    part.index(Input::Pod(Change::Reset(vec![pod("web", "node-1", json!([]))])), &mut Vec::new());
+    let mut lost = node("node-1", "Unknown");
+    lost.metadata.resource_version = Some("7".into());
+    lost.spec.get_or_insert_default().taints = health::taints(&lost, Some(health::UNREACHABLE));
+    part.nodes.ledger().put(lost.clone());
+    assert!(!matches!(part.plan(&key("node-1")), Some(Plan::Taint(..) | Plan::Tell(..))), "not before it is seen");
+    let mut dirty = Vec::new();
+    part.index(Input::Node(Change::Apply(lost)), &mut dirty);
+    let web = Key::Pod(ObjectKey::new("shop", "web"));
+    assert!(dirty.contains(&key("node-1")) && dirty.contains(&web), "{dirty:?}");
+    assert!(matches!(part.plan(&key("node-1")), Some(Plan::Tell(..))));
+    assert!(matches!(part.plan(&web), Some(Plan::Mark(_))));
+    let Some(Plan::Wait(wait)) = part.plan(&web) else { panic!("it is tolerated for a while") };
+    assert_eq!(wait, Duration::from_secs(300));
+}
+
 #[tokio::test(start_paused = true)]
 async fn nobody_is_given_up_while_all_are_lost_and_then_one_after_the_other() {
     let mut part = part();

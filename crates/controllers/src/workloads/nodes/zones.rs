@@ -40,7 +40,7 @@ impl Zones {
     pub fn update<'a>(&mut self, nodes: impl Iterator<Item = &'a Node>) -> bool {
         let was_lost = self.is_all_lost();
         self.counts.clear();
-        for node in nodes.filter(|node| !labels(node, EXCLUDED).is_some_and(|_| true)) {
+        for node in nodes.filter(|node| label(node, EXCLUDED).is_none()) {
             let count = self.counts.entry(zone(node)).or_default();
             match health::ready(node) {
                 Ready::True => count.ready += 1,
@@ -77,15 +77,15 @@ impl Zones {
     }
 }
 
-fn labels<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
+fn label<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
     node.metadata.labels.as_ref()?.get(key).map(String::as_str)
 }
 
 /// Region and zone; the beta labels win where there are both, as upstream.
 fn zone(node: &Node) -> String {
-    let label = |kind: &str| {
-        let beta = labels(node, &format!("failure-domain.beta.kubernetes.io/{kind}"));
-        beta.or_else(|| labels(node, &format!("topology.kubernetes.io/{kind}"))).unwrap_or_default()
+    let part = |kind: &str| {
+        let beta = label(node, &format!("failure-domain.beta.kubernetes.io/{kind}"));
+        beta.or_else(|| label(node, &format!("topology.kubernetes.io/{kind}"))).unwrap_or_default()
     };
-    format!("{}:{}", label("region"), label("zone"))
+    format!("{}:{}", part("region"), part("zone"))
 }
