@@ -144,6 +144,13 @@ impl Apply {
 
     fn report<T>(&self, service: &Service, result: Result<T, SyncError>) -> Result<T, Failure> {
         result.map_err(|error| {
+            // Upstream keeps this reason for Services that are gone, where hardly anybody sees it.
+            if let SyncError::Delete(refusal) = &error
+                && self.recorder.vocabulary() == Vocabulary::Full
+            {
+                let message = format!("Error deleting load balancer: {refusal}");
+                self.event(service, Reason::DeleteLoadBalancerFailed, message);
+            }
             let message = format!("Error syncing load balancer: {error}");
             self.event(service, Reason::SyncLoadBalancerFailed, message);
             error.failure()
@@ -236,7 +243,7 @@ impl Apply {
             let change = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": [FINALIZER]}});
             match self.patch(&service, change).await {
                 Ok(written) => service = written,
-                Err(error) if is_gone(&error) => gone = true,
+                Err(error) if is_other(&error) => gone = true,
                 Err(error) => return Err(SyncError::RemoveFinalizer { error }),
             }
         }
@@ -310,7 +317,7 @@ impl Apply {
         }
         match self.patch(service, json!({"status": change})).await {
             Ok(_) => Ok(()),
-            Err(error) if is_gone(&error) => Ok(()),
+            Err(error) if is_other(&error) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -327,13 +334,19 @@ impl Apply {
                 Ok(Arc::new(written))
             }
             Err(error) => {
-                if is_gone(&error) {
+                if is_other(&error) {
                     self.ledger.gone(service);
                 }
                 Err(error)
             }
         }
     }
+}
+
+/// The Service is gone, or another one has its name: Kubernetes says that a UID cannot be changed.
+fn is_other(error: &kube::Error) -> bool {
+    let immutable = |status: &kube::core::Status| status.code == 422 && status.message.contains("metadata.uid");
+    is_gone(error) || matches!(error, kube::Error::Api(status) if immutable(status))
 }
 
 /// A look at the provider that failed says nothing; there will be another one.

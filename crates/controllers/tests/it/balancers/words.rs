@@ -104,6 +104,8 @@ async fn each_step_of_a_deletion_has_its_error() {
          RequestLimitExceeded: Request limit exceeded",
         "Error syncing load balancer: failed to delete load balancer: \
          DependencyViolation: The resource has a dependent object",
+        // The same in the guide's word, where `kubectl describe` shows it.
+        "Error deleting load balancer: DependencyViolation: The resource has a dependent object",
     ];
     for text in texts {
         eventually(text, async || {
