@@ -22,7 +22,7 @@ pub struct Entry {
     pub emitter: &'static str,
     /// The kind of object that Kubernetes puts the Event on.
     pub object: &'static str,
-    /// The events API that Kubernetes writes it through; Portolan writes them all through `v1`.
+    /// The events API that Kubernetes writes it through; of Portolan's parts only the repair loops use another than `v1`.
     pub api: Api,
     /// The Kubernetes versions that emit it.
     pub versions: Versions,

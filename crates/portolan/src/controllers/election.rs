@@ -73,7 +73,7 @@ where
     };
     let ended = run_as_leader(client, config, notify, part, stop.clone()).await;
     // Bounded, because the API may be what is lost.
-    let _ = tokio::time::timeout(FLUSH, recorder.flush()).await;
+    recorder.close(FLUSH).await;
     ended?;
     result.into_inner()
 }

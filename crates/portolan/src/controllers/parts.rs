@@ -56,11 +56,12 @@ impl Running {
                 Err(error) => Err(anyhow::Error::new(error).context("a part has ended by itself")),
             };
         }
-        let flushed = future::join(
-            future::join_all(self.recorders.iter().map(Recorder::flush)),
-            future::join_all(self.series.iter().map(SeriesRecorder::flush)),
+        let closed = future::join(
+            future::join_all(self.recorders.iter().map(|recorder| recorder.close(FLUSH))),
+            future::join_all(self.series.iter().map(|recorder| recorder.close(FLUSH))),
         );
-        if tokio::time::timeout(FLUSH, flushed).await.is_err() {
+        let (recorders, series) = closed.await;
+        if recorders.into_iter().chain(series).any(|in_time| !in_time) {
             warn!("some Events could not be written in time");
         }
         result
