@@ -41,6 +41,7 @@ pub async fn keep(agent: &Agent, stop: CancellationToken) {
     let beat = async {
         let mut since = None;
         let mut registered = false;
+        let mut doubted = false;
         let mut beats = 0;
         loop {
             let result = match registered {
@@ -49,6 +50,9 @@ pub async fn keep(agent: &Agent, stop: CancellationToken) {
             };
             let delay = match result {
                 Ok(()) => {
+                    if std::mem::take(&mut doubted) {
+                        tell_ready(agent);
+                    }
                     registered = true;
                     beats += 1;
                     HEARTBEAT
@@ -63,7 +67,12 @@ pub async fn keep(agent: &Agent, stop: CancellationToken) {
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
                 // The node is taken for dead: say at once that it is not.
-                () = agent.doubted.notified(), if registered => beats = 0,
+                () = agent.doubted.notified(), if registered => {
+                    doubted = true;
+                    // It is ready anew.
+                    since = None;
+                    beats = 0;
+                }
             }
         }
     };
@@ -88,12 +97,15 @@ async fn register(agent: &Agent, since: &mut Option<Timestamp>) -> kube::Result<
     }
     let patch = json!({"metadata": {"labels": wanted.metadata.labels}, "spec": wanted.spec});
     let node = nodes.patch(&config.name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
-    let reference = agent.node_reference();
-    agent.event(&reference, Reason::Starting, "Starting kubelet.");
+    agent.event(&agent.node_reference(), Reason::Starting, "Starting kubelet.");
     write_status(agent, since).await?;
-    let ready = format!("Node {} status is now: NodeReady", config.name);
-    agent.event(&reference, Reason::NodeReady, ready);
+    tell_ready(agent);
     renew(agent, node.metadata.uid).await
+}
+
+fn tell_ready(agent: &Agent) {
+    let text = format!("Node {} status is now: NodeReady", agent.config.name);
+    agent.event(&agent.node_reference(), Reason::NodeReady, text);
 }
 
 async fn heartbeat(agent: &Agent, since: &mut Option<Timestamp>, beats: u32) -> kube::Result<()> {

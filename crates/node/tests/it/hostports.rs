@@ -63,6 +63,21 @@ async fn by_udp(from: &Namespace, to: SocketAddr) -> std::io::Result<String> {
     Ok(without_port(&String::from_utf8_lossy(&buffer[..length])))
 }
 
+/// Which pod answers a UDP client that keeps asking from one port.
+async fn asked_until_answered(socket: &tokio::net::UdpSocket) -> String {
+    let answered = async {
+        let mut buffer = [0; 100];
+        loop {
+            drop(socket.send(b"anybody?").await);
+            if let Ok(Ok(length)) = timeout(Duration::from_millis(50), socket.recv(&mut buffer)).await {
+                let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                return text.split(' ').next().unwrap_or_default().to_owned();
+            }
+        }
+    };
+    timeout(PATIENCE, answered).await.unwrap()
+}
+
 fn without_port(answer: &str) -> String {
     answer.lines().next().and_then(|line| line.rsplit_once(':')).map(|(who, _)| who.to_owned()).unwrap_or_default()
 }
@@ -111,16 +126,7 @@ async fn a_host_port_leads_to_its_pod_from_everywhere_and_ends_with_it() {
     cluster.pod(&two, "far", echo(json!([]))).await;
     let web = cluster.pod_until("web", is_ready).await;
     let (near, far) = (cluster.pod_until("near", is_ready).await, cluster.pod_until("far", is_ready).await);
-    let answered = async {
-        let mut buffer = [0; 100];
-        loop {
-            drop(early.send(b"anybody?").await);
-            if let Ok(Ok(length)) = timeout(Duration::from_millis(100), early.recv(&mut buffer)).await {
-                return String::from_utf8_lossy(&buffer[..length]).into_owned();
-            }
-        }
-    };
-    assert!(timeout(PATIENCE, answered).await.unwrap().starts_with("web "));
+    assert_eq!(asked_until_answered(&early).await, "web");
 
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 7000));
     let outside = Ipv4Addr::new(172, 30, 0, 1);
@@ -163,6 +169,9 @@ async fn a_host_port_leads_to_its_pod_from_everywhere_and_ends_with_it() {
     assert_eq!(mapped(&one), 0);
     drop(one.namespace.tcp_listen((Ipv4Addr::UNSPECIFIED, 7000).into()).unwrap());
     assert_eq!(by_tcp(&cluster.edge, at(&one, 7000)).await.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+    // The client that never stops asking is the next pod's.
+    cluster.pod(&one, "heir", echo(both())).await;
+    assert_eq!(asked_until_answered(&early).await, "heir");
     one.stop().await;
     two.stop().await;
 }
@@ -232,6 +241,34 @@ async fn a_pod_waits_for_the_port_of_another_and_starts_when_it_is_free() {
     cluster.delete("second", None).await;
     cluster.pod_until("host", is_ready).await;
     assert_eq!(by_tcp(&cluster.edge, at(&node, 7000)).await.unwrap(), "host 172.30.0.1");
+    node.stop().await;
+}
+
+/// An agent that is killed removes nothing: the next one does, before a port leads to a pod that is no more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_agent_left_is_removed() {
+    if !inside("hostports::what_a_killed_agent_left_is_removed") {
+        return;
+    }
+    let cluster = Cluster::new().await;
+    let config = cluster.config(1);
+    let id = TableId::new(Family::Ip, "portolan-host-ports");
+    let tables = |change: fn(&mut Socket, &TableId)| {
+        let look = || {
+            let mut socket = Socket::open().unwrap();
+            change(&mut socket, &id);
+            socket.table(&id).unwrap().is_some()
+        };
+        config.namespace.run(look).unwrap()
+    };
+    let left = tables(|socket, id| {
+        let mut batch = portolan_nftables::Batch::new();
+        batch.table(id).add_table();
+        socket.commit(&batch).unwrap();
+    });
+    assert!(left);
+    let node = cluster.start(config.clone()).await;
+    assert!(!tables(|_, _| ()));
     node.stop().await;
 }
 

@@ -1,7 +1,7 @@
 //! What goes wrong on a node itself, and how it gets well again.
 
 use ipnet::Ipv4Net;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use kube::{
     Api,
     api::{Patch, PatchParams},
@@ -9,7 +9,7 @@ use kube::{
 use portolan_node::Config;
 use serde_json::json;
 
-use crate::cluster::{Cluster, container, forever, inside, ip, is_ready, phase};
+use crate::cluster::{Cluster, PATIENCE, container, forever, inside, ip, is_ready, phase};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pod_whose_state_cannot_be_told_waits_until_it_can() {
@@ -110,6 +110,8 @@ async fn a_node_that_was_given_up_says_that_it_lives() {
     let doubted = pods.patch_status("web", &strategic, &Patch::Strategic(not_ready("False"))).await.unwrap();
     assert!(!is_ready(&doubted));
     let nodes = Api::<Node>::all(cluster.client.clone());
+    let told = |events: &[String]| events.iter().filter(|event| event.starts_with("NodeReady: ")).count();
+    cluster.events_until("node1", |events| told(events) == 1).await;
     nodes.patch_status("node1", &strategic, &Patch::Strategic(not_ready("Unknown"))).await.unwrap();
     let restored = |pod: &Pod| is_ready(pod) && pod.metadata.resource_version != doubted.metadata.resource_version;
     cluster.pod_until("web", restored).await;
@@ -119,5 +121,18 @@ async fn a_node_that_was_given_up_says_that_it_lives() {
             conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
         })
         .await;
+    // It says so again, and the same words are counted.
+    let events = Api::<Event>::default_namespaced(cluster.client.clone());
+    let counted = async {
+        loop {
+            let list = events.list(&Default::default()).await.unwrap().items;
+            let ready = list.iter().find(|event| event.reason.as_deref() == Some("NodeReady"));
+            if ready.and_then(|event| event.count) == Some(2) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, counted).await.unwrap();
     node.stop().await;
 }
