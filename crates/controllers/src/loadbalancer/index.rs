@@ -14,7 +14,7 @@ use kube::Client;
 use portolan_cloud::{self as cloud, BalancerId, Held, Status};
 use portolan_events::{Recorder, Vocabulary};
 use portolan_objects::ObjectKey;
-use portolan_runtime::{Backoff, Change, Failure, Reconciler};
+use portolan_runtime::{Backoff, Bucket, Change, Failure, Reconciler};
 use tokio::{
     sync::{mpsc, watch},
     time::Instant,
@@ -390,6 +390,9 @@ impl Reconciler for Controller {
     type Key = Key;
     type Plan = Granted;
     type Outcome = Report;
+
+    // Upstream's has no limit over all keys either, and the calls have a budget of their own.
+    const RETRIES: Option<Bucket> = None;
 
     fn index(&mut self, input: Input, dirty: &mut Vec<Key>) {
         match input {

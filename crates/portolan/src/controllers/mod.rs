@@ -6,6 +6,7 @@
 
 mod election;
 mod http;
+mod memory;
 mod options;
 mod parts;
 mod process;
@@ -51,6 +52,7 @@ async fn live(options: &Options, parts: &[Part]) -> Result<ExitCode> {
         output::say(format!("metrics    http://{}/metrics", listener.local_addr()?));
         tokio::spawn(http::serve(listener, page.clone(), serving.clone()));
     }
+    tokio::spawn(memory::give_back(serving.clone()));
     let wiring = Wiring { client, options, provider, page: page.clone() };
     let work = async {
         match options.election.leader_elect {

@@ -31,8 +31,8 @@ const CONNECT: Duration = Duration::from_secs(30);
 const PING_AFTER: Duration = Duration::from_secs(30);
 /// ... and has this long to say so.
 const PING_TIMEOUT: Duration = Duration::from_secs(15);
-/// What one watch may send ahead of its reader.
-const STREAM_WINDOW: u32 = 4 << 20;
+/// What one watch may send ahead of its reader: held in memory, for each of them, while a list comes in.
+const STREAM_WINDOW: u32 = 512 << 10;
 /// What all together may: so much that a reader that is behind never holds up the others of its connection.
 const CONNECTION_WINDOW: u32 = 1 << 30;
 /// A request that is no watch has to be answered within this time: the API server itself gives up after 60 s.
