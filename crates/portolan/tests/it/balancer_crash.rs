@@ -46,10 +46,10 @@ enum When {
 }
 
 /// A process that is killed with the test.
-struct Process(Child);
+pub struct Process(pub Child);
 
 impl Process {
-    fn start(arguments: &[&str]) -> Self {
+    pub fn start(arguments: &[&str]) -> Self {
         let mut command = Command::new(PORTOLAN);
         command.args(arguments).env_remove("KUBECONFIG").stdin(Stdio::null()).stdout(Stdio::piped());
         Self(command.stderr(Stdio::null()).spawn().unwrap())

@@ -3,10 +3,19 @@
 //! Causes are real: exclusion labels, a taken address, writes that the API refuses (`/debug/faults`), a port that a
 //! process holds, a resolver list that is too long, a provider that says no.
 
+use std::sync::Arc;
+
+use portolan_cloud::{
+    remote::serve,
+    scripted::{Call, Effect, Fault, Refusal, Script, Scripted},
+};
 use portolan_testkit::{Kubectl, Network, kubectls_or_skip, network_or_skip};
 use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{net::UnixListener, runtime::Runtime};
+use tokio_util::sync::CancellationToken;
 
-use crate::{PORTOLAN, until};
+use crate::{PORTOLAN, balancer_crash::Process, until};
 
 /// The newest kubectl, connected to a network of two nodes.
 fn network(test: &str) -> Option<(Network, Kubectl)> {
@@ -227,4 +236,80 @@ fn a_resolver_list_that_is_too_long_says_so_and_the_pod_starts() {
     described(&kubectl, &["pod", "names"], &[("Warning", "DNSConfigForming", "kubelet", words)]);
     kubectl.ok(&["wait", "--for=condition=Ready", "pod/names", "--timeout=30s"]).unwrap();
     network.stop().unwrap();
+}
+
+/// An API server, and controllers whose provider does what a script says.
+struct Cloudy {
+    provider: Arc<Scripted>,
+    kubectl: Kubectl,
+    _parts: [Process; 2],
+    _runtime: Runtime,
+    _directory: TempDir,
+}
+
+impl Cloudy {
+    fn start(test: &str) -> Option<Self> {
+        let kubectl = kubectls_or_skip(test).pop()?;
+        let directory = TempDir::new().unwrap();
+        let (kubeconfig, socket) = (directory.path().join("kubeconfig"), directory.path().join("provider"));
+        let (out, endpoint) = (kubeconfig.to_str().unwrap(), socket.to_str().unwrap());
+        let runtime = Runtime::new().unwrap();
+        let provider = Arc::new(Scripted::new("203.0.113.0/28".parse().unwrap(), Script::default()));
+        let listener = runtime.block_on(async { UnixListener::bind(&socket).unwrap() });
+        runtime.spawn(serve(listener, provider.clone(), CancellationToken::new()));
+        let api = Process::start(&["apiserver", "--ephemeral", "--listen", "127.0.0.1:0", "--kubeconfig-out", out]);
+        until("the kubeconfig", 30, || if kubeconfig.exists() { Ok(()) } else { Err(String::new()) });
+        let kubectl = kubectl.connect(&kubeconfig, directory.path());
+        until("the API", 30, || kubectl.ok(&["get", "namespaces"]).map_err(|error| error.to_string()));
+        let arguments = [
+            "controllers",
+            "--kubeconfig",
+            out,
+            "--leader-elect=false",
+            "--metrics-bind-address=0",
+            "--controllers=service-lb-controller",
+            "--cloud-provider=remote",
+            "--cloud-endpoint",
+            endpoint,
+        ];
+        let parts = [api, Process::start(&arguments)];
+        Some(Self { provider, kubectl, _parts: parts, _runtime: runtime, _directory: directory })
+    }
+
+    fn refuse(&self, call: Call, code: &str) {
+        let fault = Fault { calls: vec![call], ..Fault::always(Effect::Refuse(Refusal::new(code))) };
+        self.provider.set(Script { faults: vec![fault], ..Script::default() });
+    }
+}
+
+#[test]
+fn a_provider_that_refuses_is_quoted() {
+    let Some(cloudy) = Cloudy::start("a_provider_that_refuses_is_quoted") else { return };
+    let (kubectl, from) = (&cloudy.kubectl, "service-controller");
+    cloudy.refuse(Call::Ensure, "UnauthorizedOperation");
+    apply(kubectl, &[balancer("web")]);
+    let words = "Error syncing load balancer: failed to ensure load balancer: UnauthorizedOperation";
+    described(kubectl, &["service", "web"], &[("Warning", "SyncLoadBalancerFailed", from, words)]);
+    cloudy.provider.set(Script::default());
+    described(kubectl, &["service", "web"], &[("Normal", "EnsuredLoadBalancer", from, "")]);
+
+    cloudy.refuse(Call::UpdateNodes, "RequestLimitExceeded");
+    let address = json!({"addresses": [{"type": "InternalIP", "address": "172.30.0.11"}]});
+    apply(kubectl, &[json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node1"}, "status": address})]);
+    let words = "Error updating load balancer with new hosts [node1]";
+    described(kubectl, &["service", "web"], &[("Warning", "UpdateLoadBalancerFailed", from, words)]);
+
+    cloudy.refuse(Call::Delete, "DependencyViolation");
+    kubectl.ok(&["delete", "service", "web", "--wait=false"]).unwrap();
+    let words = "Error deleting load balancer: DependencyViolation";
+    described(
+        kubectl,
+        &["service", "web"],
+        &[("Normal", "DeletingLoadBalancer", from, ""), ("Warning", "DeleteLoadBalancerFailed", from, words)],
+    );
+    cloudy.provider.set(Script::default());
+    until("the Service's end", 30, || {
+        let output = kubectl.run(&["get", "service", "web"], "").unwrap();
+        if output.code == 0 { Err(output.stdout) } else { Ok(()) }
+    });
 }
