@@ -233,6 +233,14 @@ fn shape(message: &str, service: &str) -> String {
         shaped.push(c);
     }
     shaped.pop();
+    // Which message is the latest, and how many orders of many pods came up, is chance.
+    if let Some(combined) = shaped.split_once("(combined from similar events)").map(|(before, _)| before.to_owned()) {
+        return combined + "(combined from similar events)";
+    }
+    if shaped.matches("skipping Pod ").count() > 2 {
+        let before = shaped.split("skipping Pod ").next().unwrap_or_default();
+        return format!("{before}skipping Pod (several)]");
+    }
     if let Some((before, list)) =
         shaped.split_once(": [").and_then(|(before, rest)| Some((before, rest.strip_suffix(']')?)))
     {
@@ -305,6 +313,16 @@ mod tests {
             "failed to update (slice) EndpointSlice for Service a/s: (slice)",
         );
         assert_eq!(shape("Error: [b, a]", "s"), shape("Error: [a, b]", "s"));
+    }
+
+    #[test]
+    fn what_is_chance_in_a_long_message_does_not_count() {
+        assert_eq!(shape("(combined from similar events): a", "s"), shape("(combined from similar events): b", "s"));
+        let many = |order: [u8; 3]| {
+            shape(&format!("E: [{}]", order.map(|n| format!("skipping Pod p{n} for")).join(", ")), "s")
+        };
+        assert_eq!(many([1, 2, 3]), many([3, 1, 2]));
+        assert_ne!(many([1, 2, 3]), shape("E: [skipping Pod p1 for, skipping Pod p2 for]", "s"));
     }
 
     #[test]

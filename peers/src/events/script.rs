@@ -194,17 +194,8 @@ fn hints() -> Vec<Scenario> {
                 no_node("n5"),
             ],
         ),
-        with(
-            "hints-one-zone",
-            &all,
-            vec![
-                no_node("n2"),
-                no_node("n3"),
-                touch("hints-one-zone", "1"),
-                node("n2", Some("z2"), true, "4"),
-                node("n3", Some("z3"), true, "4"),
-            ],
-        ),
+        with("hints-one-zone", &all, vec![no_node("n2"), no_node("n3"), touch("hints-one-zone", "1")]),
+        scenario("nodes-back", vec![node("n2", Some("z2"), true, "4"), node("n3", Some("z3"), true, "4")]),
         with(
             "hints-annotation-gone",
             &six,
