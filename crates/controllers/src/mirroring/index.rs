@@ -144,7 +144,7 @@ impl Index {
             self.slices.put(slice);
         }
         for slice in written.deleted {
-            self.slices.remove(&slice);
+            self.slices.deleted(&slice);
         }
         let endpoints = written.read?;
         let key = ObjectKey::of(&*endpoints);

@@ -1,25 +1,58 @@
-//! The slices that this controller has made, by the Service that they are labelled for.
+//! The slices that this controller has made, by the Service that they are labelled for: as the watch shows them, brought
+//! forward by this controller's own writes.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
 use k8s_openapi::{api::discovery::v1::EndpointSlice, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use portolan_objects::{ObjectKey, endpoint};
-use portolan_runtime::{Change, Observed};
+use portolan_runtime::Change;
 
-/// Slices as the watch and this controller's own writes show them.
+/// Slices that are remembered after they have gone. Only what is under way when they go can still name them.
+const REMEMBERED: usize = 1024;
+
+/// The slices that carry this controller's name.
 #[derive(Debug, Default)]
 pub(crate) struct Slices {
-    slices: Observed<EndpointSlice>,
+    held: HashMap<ObjectKey, Arc<EndpointSlice>>,
     by_service: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
+    gone: Gone,
+}
+
+/// UIDs of slices that have left the watch, with the revision at which they did. One that was only given to another
+/// manager can come back, at a later revision.
+#[derive(Debug, Default)]
+struct Gone {
+    revisions: HashMap<String, Option<u64>>,
+    order: VecDeque<String>,
+}
+
+impl Gone {
+    /// `None` for a deletion of this controller's own: what the watch still shows of the slice is all from before.
+    fn insert(&mut self, uid: &str, revision: Option<u64>) {
+        if self.revisions.insert(uid.to_owned(), revision).is_none() {
+            self.order.push_back(uid.to_owned());
+        }
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.revisions.remove(&oldest);
+        }
+    }
+
+    /// The state is of the time before the slice went.
+    fn is_after(&self, metadata: &ObjectMeta) -> bool {
+        let went = metadata.uid.as_ref().and_then(|uid| self.revisions.get(uid));
+        went.is_some_and(|went| went.is_none() || revision(metadata) <= *went)
+    }
 }
 
 impl Slices {
     /// The slices of this Service, sorted by name. Those on their way out are left out.
     pub(crate) fn of(&self, service: &ObjectKey) -> Vec<Arc<EndpointSlice>> {
-        let slices = self.by_service.get(service).into_iter().flatten().filter_map(|key| self.slices.get(key));
+        let slices = self.by_service.get(service).into_iter().flatten().filter_map(|key| self.held.get(key));
         slices.filter(|slice| slice.metadata.deletion_timestamp.is_none()).cloned().collect()
     }
 
@@ -28,18 +61,20 @@ impl Slices {
     pub(crate) fn take(&mut self, change: Change<EndpointSlice>) -> BTreeSet<ObjectKey> {
         match change {
             Change::Apply(slice) => self.put(slice),
-            Change::Delete(slice) => {
-                let unexpected = self.remove(&slice);
-                endpoint::service_of(&slice).filter(|_| unexpected).into_iter().collect()
-            }
+            Change::Delete(slice) => self.leave(&slice),
             Change::Reset(slices) => {
-                let mut touched: BTreeSet<ObjectKey> = self.by_service.drain().map(|(service, _)| service).collect();
-                self.slices.reset(slices);
-                for slice in self.slices.iter() {
-                    if let Some(service) = endpoint::service_of(slice) {
-                        touched.insert(service.clone());
-                        self.by_service.entry(service).or_default().insert(ObjectKey::of(&**slice));
-                    }
+                let mut missing: HashSet<ObjectKey> = self.held.keys().cloned().collect();
+                let mut touched = BTreeSet::new();
+                for slice in slices {
+                    missing.remove(&ObjectKey::of(&slice));
+                    touched.extend(self.put(slice));
+                }
+                // Not remembered as gone: the set may be older than a slice that was made meanwhile, and then the watch
+                // shows it next.
+                for key in missing {
+                    let Some(slice) = self.held.remove(&key) else { continue };
+                    self.unfile(&slice);
+                    touched.extend(endpoint::service_of(&slice));
                 }
                 touched
             }
@@ -50,31 +85,49 @@ impl Slices {
     /// it remains a slice of the same one.
     pub(crate) fn put(&mut self, slice: EndpointSlice) -> BTreeSet<ObjectKey> {
         let (key, service) = (ObjectKey::of(&slice), endpoint::service_of(&slice));
-        let generation = slice.metadata.generation;
-        let before = self.slices.get(&key).cloned();
-        if !self.slices.apply(slice) {
+        let metadata = &slice.metadata;
+        let before = self.held.get(&key).cloned();
+        let same = before.as_ref().filter(|before| before.metadata.uid == metadata.uid);
+        let is_echo = same.is_some_and(|before| revision(&before.metadata) >= revision(metadata));
+        if self.gone.is_after(metadata) || (is_echo && revision(metadata).is_some()) {
             return BTreeSet::new();
         }
+        // The API server counts the changes of everything but metadata.
+        let is_same = same.is_some_and(|before| {
+            let generation = before.metadata.generation;
+            generation.is_some() && generation >= metadata.generation
+        });
         let was = before.as_ref().and_then(|before| endpoint::service_of(before));
-        if let Some(before) = &before {
-            self.unfile(before);
-        }
+        before.iter().for_each(|before| self.unfile(before));
         if let Some(service) = &service {
-            self.by_service.entry(service.clone()).or_default().insert(key);
+            self.by_service.entry(service.clone()).or_default().insert(key.clone());
         }
-        if service == was && before.is_some_and(|before| is_same_content(&before.metadata, generation)) {
-            return BTreeSet::new();
-        }
-        service.into_iter().chain(was).collect()
+        self.held.insert(key, Arc::new(slice));
+        if service == was && is_same { BTreeSet::new() } else { service.into_iter().chain(was).collect() }
     }
 
-    /// Takes a deletion; `true` if it is news.
-    pub(crate) fn remove(&mut self, slice: &EndpointSlice) -> bool {
-        let is_news = self.slices.delete(slice);
-        if is_news {
-            self.unfile(slice);
+    /// Takes a deletion of this controller's own that the API has confirmed.
+    pub(crate) fn deleted(&mut self, slice: &EndpointSlice) {
+        self.take_out(slice, None);
+    }
+
+    /// The watch no longer shows the slice.
+    fn leave(&mut self, slice: &EndpointSlice) -> BTreeSet<ObjectKey> {
+        let unexpected = self.take_out(slice, revision(&slice.metadata));
+        endpoint::service_of(slice).filter(|_| unexpected).into_iter().collect()
+    }
+
+    /// `true` if it was there.
+    fn take_out(&mut self, slice: &EndpointSlice, went: Option<u64>) -> bool {
+        let (key, uid) = (ObjectKey::of(slice), &slice.metadata.uid);
+        if let Some(uid) = uid {
+            self.gone.insert(uid, went);
         }
-        is_news
+        let is_held = self.held.get(&key).is_some_and(|held| held.metadata.uid == *uid);
+        if is_held && let Some(held) = self.held.remove(&key) {
+            self.unfile(&held);
+        }
+        is_held
     }
 
     fn unfile(&mut self, slice: &EndpointSlice) {
@@ -88,7 +141,7 @@ impl Slices {
     }
 }
 
-/// The API server counts the changes of everything but metadata.
-fn is_same_content(before: &ObjectMeta, generation: Option<i64>) -> bool {
-    before.generation.is_some() && before.generation >= generation
+/// Revisions of one kind are ordered numbers: documented since Kubernetes 1.35, true of etcd always.
+fn revision(metadata: &ObjectMeta) -> Option<u64> {
+    metadata.resource_version.as_ref()?.parse().ok()
 }

@@ -191,3 +191,27 @@ fn what_another_controller_writes_is_read_only_when_it_matters() {
     assert!(take(&mut index, Input::Endpoints, Change::Apply(endpoints(7, skipped()))));
     assert_eq!(plan(&mut index), "nothing");
 }
+
+#[test]
+fn a_slice_that_was_given_away_can_come_back() {
+    let (mut index, mut slice) = mirrored();
+    slice.metadata.resource_version = Some("6".into());
+    assert!(take(&mut index, Input::Slice, Change::Delete(slice.clone())), "the watch shows it no longer");
+    assert_eq!(plan(&mut index), "1 0 0");
+    let mut other = write(&mut index, 7).pop().unwrap();
+    assert!(!take(&mut index, Input::Slice, Change::Apply(slice.clone())), "late news of the time before");
+    slice.metadata.resource_version = Some("8".into());
+    slice.metadata.name = Some("db-2".into());
+    assert!(take(&mut index, Input::Slice, Change::Apply(slice.clone())));
+    assert_eq!(plan(&mut index), "0 0 1", "one is enough");
+    write(&mut index, 9);
+    slice.metadata.resource_version = Some("10".into());
+    assert!(!take(&mut index, Input::Slice, Change::Apply(slice.clone())), "deleted is deleted");
+    assert!(!take(&mut index, Input::Slice, Change::Delete(slice)));
+    other.metadata.resource_version = Some("12".into());
+    assert!(!take(&mut index, Input::Slice, Change::Reset(vec![other.clone()])));
+    assert!(take(&mut index, Input::Slice, Change::Reset(vec![])), "gone while nobody looked");
+    assert_eq!(plan(&mut index), "1 0 0");
+    assert!(take(&mut index, Input::Slice, Change::Apply(other)), "the complete set was an old one");
+    assert_eq!(plan(&mut index), "nothing");
+}
