@@ -2,7 +2,7 @@
 //!
 //! A write of a slice goes to every node of the cluster, and a large Service changes in bursts: a rolling update makes a
 //! hundred pods ready in a moment, and all of them can go into one write. So a Service is looked at when its pods have
-//! been quiet for a moment that grows with their number: none for a few pods, a tenth of a second for five thousand.
+//! been quiet for a moment that grows with their number: none for a few pods, a fifth of a second for five thousand.
 //! (Upstream takes longer than that to compute what to write, and collects changes meanwhile.)
 //!
 //! `--endpointslice-updates-batch-period` replaces all this by a fixed time, as upstream has it.
@@ -15,11 +15,11 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::time::DelayQueue;
 
 /// For each pod of the Service.
-const QUIET_PER_POD: Duration = Duration::from_micros(20);
+const QUIET_PER_POD: Duration = Duration::from_micros(40);
 /// Below this it is not worth waiting.
 const SHORTEST: Duration = Duration::from_millis(2);
 /// Nobody waits longer than this many times the quiet moment, however many changes come.
-const PATIENCE: u32 = 5;
+const PATIENCE: u32 = 4;
 
 /// The waiting room. Each key is in it at most once, so it is never larger than the index.
 #[derive(Debug)]

@@ -36,11 +36,11 @@ async fn looked_at(period: Duration, pods: usize, changes: &[u32]) -> Vec<u128> 
 async fn a_service_waits_for_its_pods_to_be_quiet_the_longer_the_more_it_has() {
     let none = Duration::ZERO;
     assert_eq!(looked_at(none, 10, &[0, 1, 2]).await, [0, 1, 2], "a few pods are not waited for");
-    assert_eq!(looked_at(none, 500, &[0, 5, 9, 50]).await, [19, 60]);
-    assert_eq!(looked_at(none, 5000, &[0]).await, [100]);
-    assert_eq!(looked_at(none, 5000, &[0, 90, 180]).await, [280]);
-    let stream: Vec<u32> = (0..20).map(|number| number * 50).collect();
-    assert_eq!(looked_at(none, 5000, &stream).await, [500, 1000], "nobody waits for ever");
+    assert_eq!(looked_at(none, 500, &[0, 5, 19, 70]).await, [39, 90]);
+    assert_eq!(looked_at(none, 5000, &[0]).await, [200]);
+    assert_eq!(looked_at(none, 5000, &[0, 190, 380]).await, [580]);
+    let stream: Vec<u32> = (0..20).map(|number| number * 60).collect();
+    assert_eq!(looked_at(none, 5000, &stream).await, [800, 1340], "nobody waits for ever");
 }
 
 #[tokio::test(start_paused = true)]
