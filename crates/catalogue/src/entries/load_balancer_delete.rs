@@ -203,11 +203,13 @@ const DELETE_FAILED: Entry = Entry {
     portolan: Portolan {
         emits: true,
         when: text(
-            "When a balancer could not be removed and the Service it belonged to is already \
-             gone, or has been replaced by one of the same name. While the Service still exists, \
-             SyncLoadBalancerFailed is said instead, as upstream does.",
-            "负载均衡器拆除失败，而它所属的 Service 已经不在，或已被同名的新 Service 取代时。只\
-             要 Service 还在，就和上游一样，改由 SyncLoadBalancerFailed 报告。",
+            "When the provider refuses to remove a balancer: in the full vocabulary also while the \
+             Service still exists, beside SyncLoadBalancerFailed; in the upstream vocabulary, as \
+             Kubernetes does, only when the Service is already gone or has been replaced by one \
+             of the same name.",
+            "提供方拒绝拆除负载均衡器时。在 full 词表下，Service 还在时也会随 SyncLoadBalancerFailed 一起发\
+             出；在 upstream 词表下与 Kubernetes 一致，只有 Service 已经不在，或已被同名的新 Service 取代时才\
+             发出。",
         ),
     },
     emitter: "service-controller",
@@ -217,13 +219,13 @@ const DELETE_FAILED: Entry = Entry {
     summary: text("A balancer of a vanished Service could not be removed", "Service 已消失，其负载均衡器却拆除失败"),
     messages: &[message("Kubernetes, Portolan", "Error deleting load balancer: {error}")],
     meaning: text(
-        "The rare case: the controller remembers a Service that it once served, the Service has \
+        "In Kubernetes the rare case: the controller remembers a Service that it once served, the Service has \
          left the API without waiting for cleanup (its finalizer was forced off, or a new one of \
          the same name came with another UID), and the provider refused to delete what belongs \
-         to the old one.",
-        "少见的情形：控制器记得自己曾经服务过的一个 Service，而它没等清理就离开了 API（finalizer \
+         to the old one. Portolan says it of every refused deletion.",
+        "在 Kubernetes 中是少见的情形：控制器记得自己曾经服务过的一个 Service，而它没等清理就离开了 API（finalizer \
          被强行去掉，或出现了同名但 UID 不同的新 Service），提供方又拒绝删除旧 Service 名下的资\
-         源。",
+         源。Portolan 对每次被拒绝的拆除都会发出。",
     ),
     impact: Impact {
         harm: Harm::Low,
@@ -308,10 +310,10 @@ const DELETE_FAILED: Entry = Entry {
                 "`kubectl delete service` 时删除失败，会显示 DeleteLoadBalancerFailed。",
             ),
             text(
-                "It shows DeletingLoadBalancer and SyncLoadBalancerFailed with `failed to delete \
-                 load balancer`. An alert on DeleteLoadBalancerFailed alone misses almost every \
+                "In Portolan, beside the real words. Kubernetes shows DeletingLoadBalancer and \
+                 SyncLoadBalancerFailed with `failed to delete load balancer`: an alert on DeleteLoadBalancerFailed alone misses almost every \
                  failed deletion.",
-                "实际显示的是 DeletingLoadBalancer，以及带有 `failed to delete load balancer` 的 \
+                "在 Portolan 中会与下述事件一同出现。Kubernetes 显示的是 DeletingLoadBalancer，以及带有 `failed to delete load balancer` 的 \
                  SyncLoadBalancerFailed。只对 DeleteLoadBalancerFailed 设告警，几乎会漏掉所有删除\
                  失败。",
             ),
