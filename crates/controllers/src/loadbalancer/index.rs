@@ -162,11 +162,15 @@ impl Controller {
     }
 
     fn index_nodes(&mut self, change: Change<Node>, dirty: &mut Vec<Key>) {
-        let mut news = false;
+        // Whether anything is different, and whether balancers hear of it at once. A node's heartbeat is neither.
+        let (mut different, mut news) = (false, false);
         let mut put = |node: Node| {
-            if let Some(candidate) = Candidate::of(&node) {
-                let name = candidate.node.name.clone();
-                news |= self.candidates.get(&name).is_none_or(|old| old.differs(&candidate));
+            let Some(candidate) = Candidate::of(&node) else { return };
+            let name = candidate.node.name.clone();
+            let old = self.candidates.get(&name);
+            if old != Some(&candidate) {
+                different = true;
+                news |= old.is_none_or(|old| old.differs(&candidate));
                 self.candidates.insert(name, candidate);
             }
         };
@@ -183,8 +187,8 @@ impl Controller {
                 news |= self.candidates.len() != before;
             }
         }
-        let eligible = self.candidates.values().filter(|candidate| candidate.is_eligible());
-        if !eligible.clone().map(|candidate| &candidate.node).eq(self.nodes.iter()) {
+        if different || news {
+            let eligible = self.candidates.values().filter(|candidate| candidate.is_eligible());
             self.nodes = Arc::new(eligible.map(|candidate| candidate.node.clone()).collect());
         }
         if news {
@@ -222,7 +226,7 @@ impl Controller {
         if let Some(id) = self.drift.orphans.get(key) {
             return Some(Plan::Orphan { id: id.clone() });
         }
-        let checked = self.synced.get(key).filter(|_| self.drift.checks.contains(key));
+        let checked = self.drift.checks.contains(key).then(|| self.synced.get(key)).flatten();
         checked.map(|synced| Plan::Check { service: synced.service.clone() })
     }
 
@@ -303,6 +307,7 @@ impl Controller {
                 self.synced.remove(key);
                 self.synced_at.remove(key);
                 self.renewal.due.remove(key);
+                self.drift.checks.remove(key);
             }
             Outcome::OrphanRemoved => drop(self.drift.orphans.remove(key)),
             Outcome::Checked { exists: false } => self.drifted(key),
@@ -436,6 +441,7 @@ impl Reconciler for Controller {
             }
             (None, _) => {
                 self.lanes.remove(key);
+                self.failures.remove(key);
                 None
             }
         };

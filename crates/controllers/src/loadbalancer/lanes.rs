@@ -39,13 +39,14 @@ impl Lane {
 pub(super) struct Lanes<K> {
     order: BTreeMap<(Lane, u64), K>,
     places: HashMap<K, (Lane, u64)>,
+    counts: [usize; Lane::ALL.len()],
     arrivals: u64,
     turns: u32,
 }
 
 impl<K: Clone + Eq + Hash> Lanes<K> {
     pub fn new() -> Self {
-        Self { order: BTreeMap::new(), places: HashMap::new(), arrivals: 0, turns: 0 }
+        Self { order: BTreeMap::new(), places: HashMap::new(), counts: [0; 4], arrivals: 0, turns: 0 }
     }
 
     /// Puts the key into a lane. It keeps its place if it is there already, and leaves any other lane.
@@ -56,6 +57,7 @@ impl<K: Clone + Eq + Hash> Lanes<K> {
         self.remove(&key);
         let place = (lane, self.arrivals);
         self.arrivals += 1;
+        self.counts[lane as usize] += 1;
         self.places.insert(key.clone(), place);
         self.order.insert(place, key);
     }
@@ -65,13 +67,14 @@ impl<K: Clone + Eq + Hash> Lanes<K> {
         self.turns = (self.turns + 1) % SHARE;
         let lane = if self.turns == 0 { self.order.last_key_value()?.0.0 } else { self.order.first_key_value()?.0.0 };
         let place = *self.order.range((lane, 0)..).next()?.0;
-        let key = self.order.remove(&place)?;
-        self.places.remove(&key);
+        let key = self.order.get(&place).cloned()?;
+        self.remove(&key);
         Some(key)
     }
 
     pub fn remove(&mut self, key: &K) {
         if let Some(place) = self.places.remove(key) {
+            self.counts[place.0 as usize] -= 1;
             self.order.remove(&place);
         }
     }
@@ -82,7 +85,7 @@ impl<K: Clone + Eq + Hash> Lanes<K> {
 
     /// How many are in one lane.
     pub fn in_lane(&self, lane: Lane) -> usize {
-        self.order.range((lane, 0)..=(lane, u64::MAX)).count()
+        self.counts[lane as usize]
     }
 }
 
