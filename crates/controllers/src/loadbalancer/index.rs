@@ -19,7 +19,7 @@ use tokio::{
     sync::{mpsc, watch},
     time::Instant,
 };
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::{
     apply::{Apply, Outcome},
@@ -34,6 +34,9 @@ use crate::workloads::{Cache, uid};
 
 /// How much of a back-off may be added to it at random, so that those that failed together do not come back together.
 const JITTER: f64 = 0.1;
+/// More balancers than this without a Service, and more than half of all, are not left over: somebody has connected the
+/// wrong cluster, or brought an old backup back.
+const MANY_ORPHANS: usize = 10;
 
 #[allow(clippy::large_enum_variant)] // Moved once, from the watch into the index.
 pub(super) enum Input {
@@ -340,6 +343,7 @@ impl Controller {
             return;
         };
         let held: BTreeSet<BalancerId> = held.into_iter().map(|held| held.id).collect();
+        let listed = held.len();
         let mut drifted = Vec::new();
         for (key, synced) in self.synced.iter().filter(|(_, synced)| !synced.in_doubt) {
             let older = self.synced_at.get(key).is_some_and(|at| *at <= since);
@@ -356,6 +360,15 @@ impl Controller {
         };
         // Without a UID nobody can say whose it is.
         let suspects: BTreeSet<BalancerId> = held.into_iter().filter(|id| !id.uid.is_empty() && !owned(id)).collect();
+        if suspects.len() > MANY_ORPHANS && suspects.len() > listed / 2 {
+            error!(
+                orphans = suspects.len(),
+                listed,
+                "most balancers have no Service: none is removed, for this may be the wrong cluster or an old backup of it"
+            );
+            self.drift.suspects.clear();
+            return;
+        }
         for id in suspects.intersection(&self.drift.suspects) {
             self.tools.metrics.orphaned();
             self.drift.orphans.insert(id.service.clone(), id.clone());

@@ -153,6 +153,27 @@ async fn a_balancer_without_a_service_is_removed() {
     assert_eq!(site.address("again").await, fresh);
 }
 
+/// Connected to the wrong cluster, or to one that came back from an old backup, the controller would remove everything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn balancers_are_not_removed_when_most_have_no_service() {
+    let (old, wrong) = (Site::with_pool("203.0.113.0/27").await, Site::start().await);
+    let first = old.run(brisk(), Vocabulary::Full);
+    for number in 0..12 {
+        old.add(&format!("web-{number}"), json!({})).await;
+    }
+    eventually("twelve balancers", async || (old.addresses().await.len() == 12).then_some(())).await;
+    drop(first);
+    let provider = Arc::new(old.provider.clone());
+    let _second = Controller::start(wrong.client.clone(), provider, watchful(), Vocabulary::Full, Metrics::default());
+    eventually("four looks", async || {
+        let looks = old.provider.calls().iter().filter(|seen| seen.call == Call::List).count();
+        // The first controller had one.
+        (looks >= 5).then_some(())
+    })
+    .await;
+    assert_eq!(old.provider.records().len(), 12);
+}
+
 /// The controller is gone when the Service is forced away, or dies in the middle of that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deletion_without_an_object_survives_the_controller() {
