@@ -56,12 +56,32 @@ impl<I: Send + 'static> Inputs<I> {
         T: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
         T::DynamicType: Default,
     {
-        let handling = Handling {
-            version: |object: &T| object.meta().resource_version.as_deref(),
-            // Nobody here reads it, and it is often the larger half of an object.
-            trim: |object: &mut T| object.meta_mut().managed_fields = None,
+        // Nobody here reads the field managers, and they are often the larger half of an object.
+        let keep = |mut object: T| {
+            object.meta_mut().managed_fields = None;
+            object
         };
-        self.stream(changes(reflect(api, &config, handling)), wrap)
+        self.watch_into(api, config, keep, wrap)
+    }
+
+    /// The same, when the part keeps only some of each object: `keep` takes it out as soon as the object is decoded.
+    #[must_use]
+    pub fn watch_into<K, T>(
+        self,
+        api: Api<K>,
+        config: watcher::Config,
+        keep: fn(K) -> T,
+        wrap: impl Fn(Change<T>) -> I + Send + 'static,
+    ) -> Self
+    where
+        K: Resource + DeserializeOwned + Send + 'static,
+        K::DynamicType: Default,
+        T: Send + 'static,
+    {
+        let handling = Handling { version: |object: &K| object.meta().resource_version.as_deref(), keep };
+        let kind = K::kind(&K::DynamicType::default()).into_owned();
+        let url = api.resource_url().to_owned();
+        self.stream(changes(Reflect::new(api.into_client(), kind, url, &config, handling)), wrap)
     }
 
     /// Adds the watch of everything of one kind, in all namespaces.
@@ -105,19 +125,12 @@ impl<I: Send + 'static> Inputs<I> {
     }
 }
 
-fn reflect<K, T>(api: Api<K>, config: &watcher::Config, handling: Handling<T>) -> Reflect<T>
-where
-    K: Resource,
-    K::DynamicType: Default,
-    T: DeserializeOwned,
-{
-    let kind = K::kind(&K::DynamicType::default()).into_owned();
-    let url = api.resource_url().to_owned();
-    Reflect::new(api.into_client(), kind, url, config, handling)
-}
-
 /// The changes of one kind, for ever. Decoding happens in a task of its own, at most [`AHEAD`] changes ahead.
-fn changes<T: DeserializeOwned + Send + 'static>(mut reflect: Reflect<T>) -> impl Stream<Item = Change<T>> + Send {
+fn changes<K, T>(mut reflect: Reflect<K, T>) -> impl Stream<Item = Change<T>> + Send
+where
+    K: DeserializeOwned + Send + 'static,
+    T: Send + 'static,
+{
     let start = async move {
         let (sender, receiver) = mpsc::channel(AHEAD);
         let task = tokio::spawn(async move {

@@ -32,20 +32,21 @@ const SHORT: Duration = Duration::from_secs(1);
 /// The annotation of the bookmark that completes a streamed list.
 const COMPLETE: &str = "k8s.io/initial-events-end";
 
-/// The version of an object, and how to make it smaller.
+/// The version of an object, and what the part keeps of it. Objects are made small one by one: a complete set is never
+/// in memory as it was sent.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Handling<T> {
-    pub version: fn(&T) -> Option<&str>,
-    pub trim: fn(&mut T),
+pub(super) struct Handling<K, T> {
+    pub version: fn(&K) -> Option<&str>,
+    pub keep: fn(K) -> T,
 }
 
-/// The reflection of one kind.
-pub(super) struct Reflect<T> {
+/// The reflection of one kind: `K` as it is sent, `T` as the part keeps it.
+pub(super) struct Reflect<K, T> {
     client: Client,
     kind: String,
     url: String,
     selectors: Vec<(&'static str, String)>,
-    handling: Handling<T>,
+    handling: Handling<K, T>,
     /// The newest version seen; `None` before the first list.
     version: Option<String>,
     state: State,
@@ -163,8 +164,8 @@ struct ListMeta {
     resource_version: String,
 }
 
-impl<T: DeserializeOwned> Reflect<T> {
-    pub fn new(client: Client, kind: String, url: String, config: &watcher::Config, handling: Handling<T>) -> Self {
+impl<K: DeserializeOwned, T> Reflect<K, T> {
+    pub fn new(client: Client, kind: String, url: String, config: &watcher::Config, handling: Handling<K, T>) -> Self {
         let labels = config.label_selector.clone().map(|selector| ("labelSelector", selector));
         let fields = config.field_selector.clone().map(|selector| ("fieldSelector", selector));
         Self {
@@ -240,15 +241,15 @@ impl<T: DeserializeOwned> Reflect<T> {
         let mut objects = Vec::new();
         let mut later = Vec::new();
         loop {
-            let line = tokio::time::timeout(SILENCE, lines.next::<T>()).await.map_err(|_| ReflectError::NoStream)?;
+            let line = tokio::time::timeout(SILENCE, lines.next::<K>()).await.map_err(|_| ReflectError::NoStream)?;
             if let Err(ReflectError::Decode(error)) = &line {
                 self.unreadable(error);
                 continue;
             }
             match line? {
-                Some(Line::Added(object)) => objects.push(self.trimmed(object)),
-                Some(Line::Modified(object)) => later.push(Change::Apply(self.trimmed(object))),
-                Some(Line::Deleted(object)) => later.push(Change::Delete(self.trimmed(object))),
+                Some(Line::Added(object)) => objects.push((self.handling.keep)(object)),
+                Some(Line::Modified(object)) => later.push(Change::Apply((self.handling.keep)(object))),
+                Some(Line::Deleted(object)) => later.push(Change::Delete((self.handling.keep)(object))),
                 Some(Line::Bookmark(bookmark)) if bookmark.metadata.annotations.contains_key(COMPLETE) => {
                     self.version = Some(bookmark.metadata.resource_version);
                     break;
@@ -280,11 +281,11 @@ impl<T: DeserializeOwned> Reflect<T> {
         self.version = Some(list.metadata.resource_version);
         self.state = State::Listed;
         self.pause.worked();
-        Ok(Change::Reset(list.items.into_iter().map(|object| self.trimmed(object)).collect()))
+        Ok(Change::Reset(list.items.into_iter().map(self.handling.keep).collect()))
     }
 
     /// The objects of a whole list. One that cannot be read is left out: the others need not suffer for it.
-    fn read_list(&self, text: &[u8]) -> Result<List<T>, ReflectError> {
+    fn read_list(&self, text: &[u8]) -> Result<List<K>, ReflectError> {
         if let Ok(list) = serde_json::from_slice(text) {
             return Ok(list);
         }
@@ -324,7 +325,7 @@ impl<T: DeserializeOwned> Reflect<T> {
 
     async fn read(&mut self) -> Result<Option<Change<T>>, ReflectError> {
         let State::Open(lines) = &mut self.state else { return Ok(None) };
-        let line = match tokio::time::timeout(lines.patience, lines.next::<T>()).await {
+        let line = match tokio::time::timeout(lines.patience, lines.next::<K>()).await {
             Ok(Err(ReflectError::Decode(error))) => {
                 // The stream itself is whole: what follows can be read, and only this object is not seen.
                 self.unreadable(&error);
@@ -334,8 +335,8 @@ impl<T: DeserializeOwned> Reflect<T> {
             Err(_) => None,
         };
         let change = match line {
-            Some(Line::Added(object) | Line::Modified(object)) => Change::Apply(self.trimmed(object)),
-            Some(Line::Deleted(object)) => Change::Delete(self.trimmed(object)),
+            Some(Line::Added(object) | Line::Modified(object)) => Change::Apply(self.keep(object)),
+            Some(Line::Deleted(object)) => Change::Delete(self.keep(object)),
             Some(Line::Bookmark(bookmark)) => {
                 self.version = Some(bookmark.metadata.resource_version);
                 self.pause.worked();
@@ -348,21 +349,19 @@ impl<T: DeserializeOwned> Reflect<T> {
                 return if short { Err(ReflectError::Read(io::ErrorKind::UnexpectedEof.into())) } else { Ok(None) };
             }
         };
-        if let Change::Apply(object) | Change::Delete(object) = &change
-            && let Some(version) = (self.handling.version)(object)
-        {
+        self.pause.worked();
+        Ok(Some(change))
+    }
+
+    /// Takes note of where the watch is now.
+    fn keep(&mut self, object: K) -> T {
+        if let Some(version) = (self.handling.version)(&object) {
             // Reusing the allocation: this runs once for every event.
             let held = self.version.get_or_insert_default();
             held.clear();
             held.push_str(version);
         }
-        self.pause.worked();
-        Ok(Some(change))
-    }
-
-    fn trimmed(&self, mut object: T) -> T {
-        (self.handling.trim)(&mut object);
-        object
+        (self.handling.keep)(object)
     }
 
     fn request<'a>(

@@ -83,7 +83,7 @@ async fn a_cut_connection_is_replaced() {
     let front = Front::start().await;
     let namespaces: Api<Namespace> = Api::all(front.client().await);
     within("an answer", namespaces.get("default")).await.unwrap();
-    front.cut(true);
+    front.cut(true).await;
     assert!(within("an error", namespaces.get("default")).await.is_err());
     front.up();
     within("an answer", namespaces.get("default")).await.unwrap();

@@ -60,6 +60,8 @@ struct State {
     rules: Mutex<Vec<Rule>>,
     arrivals: Mutex<Vec<Arrival>>,
     connections: AtomicUsize,
+    /// One for each connection that is open.
+    open: Arc<()>,
     under_way: AtomicUsize,
     most_under_way: AtomicUsize,
     cut: Mutex<CancellationToken>,
@@ -105,10 +107,14 @@ impl Front {
         self.state.rules.lock().push((matching, fault, times));
     }
 
-    /// Ends every connection at once; while `down`, new ones are closed as soon as they come.
-    pub fn cut(&self, down: bool) {
-        *self.state.down.lock() = down;
+    /// Ends every connection, and returns when they have ended; while `down`, new ones are closed as soon as they come.
+    pub async fn cut(&self, down: bool) {
+        *self.state.down.lock() = true;
         std::mem::take(&mut *self.state.cut.lock()).cancel();
+        while Arc::strong_count(&self.state.open) > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        *self.state.down.lock() = down;
     }
 
     pub fn up(&self) {
@@ -137,8 +143,9 @@ async fn accept(listener: TcpListener, tls: TlsAcceptor, state: Arc<State>, back
             continue;
         }
         let (tls, state, backend) = (tls.clone(), state.clone(), backend.clone());
-        let cut = state.cut.lock().clone();
+        let (cut, open) = (state.cut.lock().clone(), state.open.clone());
         tasks.spawn(cut.run_until_cancelled_owned(async move {
+            let _open = open;
             let Ok(stream) = tls.accept(stream).await else { return };
             state.connections.fetch_add(1, Ordering::Relaxed);
             let service = hyper::service::service_fn(move |request| {

@@ -122,7 +122,7 @@ async fn a_cut_watch_goes_on_where_it_was() {
     let mut ear = Ear::listen(&client);
     assert_eq!(ear.next().await, "reset a");
     front.arrivals();
-    front.cut(true);
+    front.cut(true).await;
     create(&front.direct, "b").await;
     delete(&front.direct, "a").await;
     front.up();
@@ -143,7 +143,7 @@ async fn many_watches_do_not_come_back_as_one() {
         assert_eq!(ear.next().await, "reset a");
     }
     front.arrivals();
-    front.cut(false);
+    front.cut(false).await;
     create(&front.direct, "b").await;
     for ear in &mut ears {
         assert_eq!(ear.next().await, "apply b");
@@ -166,7 +166,7 @@ async fn a_watch_whose_place_is_gone_lists_anew() {
         assert_eq!(ear.next().await, "reset a");
         front.arrivals();
         front.fault(|arrival| arrival.is_watch() && !arrival.lists(), fault, 1);
-        front.cut(true);
+        front.cut(true).await;
         create(&front.direct, "b").await;
         delete(&front.direct, "a").await;
         front.up();
@@ -192,7 +192,7 @@ async fn a_version_that_the_server_does_not_know_is_forgotten() {
     front.arrivals();
     // The watch, then the list that may not be older.
     front.fault(|arrival| arrival.is_watch(), Fault::Refuse(410, None), 2);
-    front.cut(false);
+    front.cut(false).await;
     assert_eq!(ear.next().await, "reset a");
     let arrivals = front.arrivals();
     let list = arrivals.iter().rfind(|arrival| arrival.lists()).unwrap();
