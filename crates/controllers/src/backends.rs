@@ -84,14 +84,14 @@ impl Backends {
     }
 
     /// Takes changes of pods and pushes the Services that have to be looked at.
-    pub(crate) fn pods_changed(&mut self, change: Change<Watched<Pod>>, dirty: &mut Vec<ObjectKey>) {
+    pub(crate) fn pods_changed(&mut self, change: Change<Pod>, dirty: &mut Vec<ObjectKey>) {
         match change {
-            Change::Apply(pod) => drop(self.put_pod(pod.facts, dirty)),
-            Change::Delete(pod) => self.remove_pod(&pod.facts.key(), dirty),
+            Change::Apply(pod) => drop(self.put_pod(pod, dirty)),
+            Change::Delete(pod) => self.remove_pod(&pod.key(), dirty),
             Change::Reset(pods) => {
                 let mut gone: HashSet<ObjectKey> = self.pods.keys().cloned().collect();
                 for pod in pods {
-                    gone.remove(&self.put_pod(pod.facts, dirty));
+                    gone.remove(&self.put_pod(pod, dirty));
                 }
                 gone.iter().for_each(|key| self.remove_pod(key, dirty));
             }

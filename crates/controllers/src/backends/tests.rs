@@ -11,15 +11,16 @@ fn service(name: &str, selector: &[(&str, &str)]) -> Watched<Service> {
         .unwrap()
 }
 
-fn pod(name: &str, labels: &[(&str, &str)], ready: bool) -> Watched<Pod> {
+fn pod(name: &str, labels: &[(&str, &str)], ready: bool) -> Pod {
     let labels: BTreeMap<_, _> = labels.iter().copied().collect();
     let status = if ready { "True" } else { "False" };
-    serde_json::from_value(json!({
+    let pod: Watched<Pod> = serde_json::from_value(json!({
         "metadata": {"namespace": "shop", "name": name, "labels": labels},
         "spec": {"nodeName": "node-1", "containers": []},
         "status": {"podIP": "10.244.0.1", "conditions": [{"type": "Ready", "status": status}]},
     }))
-    .unwrap()
+    .unwrap();
+    pod.facts
 }
 
 /// Who has to be looked at, sorted and without namespace.
@@ -39,7 +40,7 @@ impl Fixture {
         names(dirty)
     }
 
-    fn pod(&mut self, change: Change<Watched<Pod>>) -> Vec<String> {
+    fn pod(&mut self, change: Change<Pod>) -> Vec<String> {
         let mut dirty = Vec::new();
         self.0.pods_changed(change, &mut dirty);
         names(dirty)
@@ -104,7 +105,7 @@ fn namespaces_do_not_mix() {
     let mut index = Fixture::default();
     index.service(Change::Apply(service("web", &[("app", "web")])));
     let mut stranger = pod("p", &[("app", "web")], true);
-    stranger.facts.namespace = "other".into();
+    stranger.namespace = "other".into();
     assert_eq!(index.pod(Change::Apply(stranger)), [""; 0]);
     assert_eq!(index.selected("web").unwrap(), [""; 0]);
 }
@@ -114,7 +115,7 @@ fn pods_of_one_template_share_what_they_have_in_common() {
     let mut index = Fixture::default();
     let made = |name| {
         let mut pod = pod(name, &[("app", "web")], true);
-        pod.facts.ports = serde_json::from_value::<Pod>(json!({"spec": {"containers": [
+        pod.ports = serde_json::from_value::<Pod>(json!({"spec": {"containers": [
             {"name": "a", "ports": [{"name": "http", "containerPort": 80}]},
         ]}}))
         .unwrap()

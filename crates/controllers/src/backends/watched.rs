@@ -32,6 +32,13 @@ pub(crate) struct Watched<F> {
     pub(crate) facts: F,
 }
 
+impl<F> Watched<F> {
+    /// What is left when the watch has read its part.
+    pub(crate) fn into_facts(self) -> F {
+        self.facts
+    }
+}
+
 impl<'de, F: Facts> Deserialize<'de> for Watched<F> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (metadata, facts) = F::split(F::Raw::deserialize(deserializer)?);

@@ -22,7 +22,7 @@ use std::{future::Future, time::Duration};
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Service;
-use kube::Client;
+use kube::{Api, Client, runtime::watcher};
 use portolan_events::Recorder;
 use portolan_objects::ObjectKey;
 use portolan_runtime::{Backoff, Change, Failure, Inputs, Options, Reconciler};
@@ -72,9 +72,10 @@ impl Metrics {
 /// Runs the controller until `stop`. The recorder speaks as `endpoint-controller`.
 pub async fn run(client: Client, recorder: Recorder, config: Config, metrics: Metrics, stop: CancellationToken) {
     let (batch, due) = Batch::new(config.batch_period);
+    let pods: Api<Watched<Pod>> = Api::all(client.clone());
     let inputs = Inputs::new()
         .all(&client, |change| Input::Service(Box::new(change)))
-        .all(&client, |change| Input::Pod(Box::new(change)))
+        .watch_into(pods, watcher::Config::default(), Watched::into_facts, |change| Input::Pod(Box::new(change)))
         .all(&client, |change| Input::Endpoints(Box::new(change)))
         .signal(due.map(Input::Due));
     let controller = Controller { index: Index::new(batch), client, recorder };
@@ -85,7 +86,7 @@ pub async fn run(client: Client, recorder: Recorder, config: Config, metrics: Me
 /// A change of any watched kind, boxed: their sizes differ tenfold.
 pub(crate) enum Input {
     Service(Box<Change<Watched<Service>>>),
-    Pod(Box<Change<Watched<Pod>>>),
+    Pod(Box<Change<Pod>>),
     Endpoints(Box<Change<Stored>>),
     /// A Service has waited for more changes of its pods.
     Due(ObjectKey),

@@ -81,9 +81,10 @@ pub async fn run(client: Client, recorder: Recorder, config: Config, metrics: Me
     let slices: Api<Watched<Slice>> = Api::all(client.clone());
     let (by_pods, pods_due) = Pace::new(config.batch_period);
     let (by_slices, slices_due) = Batch::new(config.batch_period.max(SLICE_DELAY));
+    let pods: Api<Watched<Pod>> = Api::all(client.clone());
     let inputs = Inputs::new()
         .all(&client, |change| Input::Service(Box::new(change)))
-        .all(&client, |change| Input::Pod(Box::new(change)))
+        .watch_into(pods, watcher::Config::default(), Watched::into_facts, |change| Input::Pod(Box::new(change)))
         .all(&client, |change| Input::Node(Box::new(change)))
         .watch(slices, watcher::Config::default().labels(&own), |change| Input::Slice(Box::new(change)))
         .signal(pods_due.map(Input::PodsDue))
@@ -99,7 +100,7 @@ pub async fn run(client: Client, recorder: Recorder, config: Config, metrics: Me
 /// A change of any watched kind, boxed: their sizes differ tenfold.
 pub(crate) enum Input {
     Service(Box<Change<Watched<Service>>>),
-    Pod(Box<Change<Watched<Pod>>>),
+    Pod(Box<Change<Pod>>),
     Node(Box<Change<Watched<Node>>>),
     Slice(Box<Change<Watched<Slice>>>),
     /// A Service has waited for more changes of its pods.

@@ -140,7 +140,7 @@ impl Fixture {
 
     /// The complete set of pods.
     pub(super) fn pods(&mut self, pods: &[Value]) -> Vec<ObjectKey> {
-        self.take(Input::Pod(Box::new(Change::Reset(pods.iter().map(seen::<Pod>).collect()))))
+        self.take(Input::Pod(Box::new(Change::Reset(pods.iter().map(|pod| seen::<Pod>(pod).facts).collect()))))
     }
 
     /// Somebody else writes a slice, and the watch shows it.

@@ -95,7 +95,7 @@ async fn changes_of_pods_wait_and_those_of_services_do_not() {
     let mut due = std::pin::pin!(due);
     assert_eq!(take(&mut index, Input::Service, Change::Apply(service("web", json!({"app": "web"})))), ["web"]);
     let pod = json!({"metadata": {"namespace": "shop", "name": "web-1", "labels": {"app": "web"}}});
-    let pod = serde_json::from_value(pod).unwrap();
+    let pod = serde_json::from_value::<Watched<crate::backends::Pod>>(pod).unwrap().facts;
     assert_eq!(take(&mut index, Input::Pod, Change::Apply(pod)), [""; 0]);
     let key = futures::StreamExt::next(&mut due).await.unwrap();
     let mut dirty = Vec::new();

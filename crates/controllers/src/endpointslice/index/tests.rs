@@ -118,7 +118,7 @@ async fn a_batch_of_changes_is_looked_at_once_and_later() {
     let start = tokio::time::Instant::now();
     index.take(Input::Slice(Box::new(Change::Reset(Vec::new()))), &mut dirty);
     for number in [1, 2] {
-        let pod = crate::endpointslice::tests::seen(&pod(number, &[]));
+        let pod = crate::endpointslice::tests::seen(&pod(number, &[])).into_facts();
         index.take(Input::Pod(Box::new(Change::Apply(pod))), &mut dirty);
     }
     let slice = json!({
