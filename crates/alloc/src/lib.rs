@@ -1,4 +1,4 @@
-//! Allocators for ClusterIPs, node ports, pod and load-balancer addresses.
+//! Allocators for ClusterIPs, node ports, pod and load-balancer addresses, and the pod ranges of nodes.
 //!
 //! Most are bitmaps over a range; ClusterIPs, whose ranges may be huge and overlap, are runs of numbers. Nothing here
 //! draws random numbers: where a pick should be spread, the caller passes a seed, and equal seeds over equal states
@@ -14,11 +14,13 @@ mod pool;
 mod ports;
 mod runs;
 mod service;
+mod subnets;
 
 pub use pod::PodAddresses;
 pub use pool::{LoadBalancerPool, PoolError};
 pub use ports::ServicePorts;
 pub use service::{Family, PickError, ServiceAddresses, ServiceRange};
+pub use subnets::{Subnets, SubnetsError};
 
 /// Why an explicit request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

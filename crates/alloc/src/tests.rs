@@ -11,6 +11,7 @@ use crate::bitmap::Bitmap;
 use crate::{LoadBalancerPool, PodAddresses, PoolError, ReserveError, ServicePorts};
 
 mod service;
+mod subnets;
 
 fn net(text: &str) -> Ipv4Net {
     text.parse().unwrap()

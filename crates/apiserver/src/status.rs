@@ -30,7 +30,10 @@ fn join(name: &str, group: &str) -> String {
 }
 
 fn object_details(kind: &str, group: &str, name: &str) -> Value {
-    let mut details = json!({"name": name, "kind": kind});
+    let mut details = json!({"kind": kind});
+    if !name.is_empty() {
+        details["name"] = name.into();
+    }
     if !group.is_empty() {
         details["group"] = group.into();
     }
@@ -96,7 +99,13 @@ impl ApiError {
 
     /// 422: fields of the object are wrong.
     pub fn invalid(resource: &Resource, name: &str, errors: &[FieldError]) -> Self {
-        let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        // Each text once: upstream's message joins a set, its causes are a list.
+        let mut texts: Vec<String> = Vec::new();
+        for text in errors.iter().map(ToString::to_string) {
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
         let what = if let [one] = texts.as_slice() { one.clone() } else { format!("[{}]", texts.join(", ")) };
         let causes: Vec<_> = errors
             .iter()

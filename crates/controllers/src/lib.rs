@@ -4,8 +4,10 @@
 mod backends;
 pub mod endpoints;
 pub mod endpointslice;
+mod gone;
 pub mod loadbalancer;
 pub mod mirroring;
+pub mod nodeipam;
 pub mod repair;
 pub mod servicecidr;
 mod trigger;

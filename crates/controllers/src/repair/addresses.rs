@@ -37,7 +37,7 @@ use portolan_runtime::{Change, Failure, Inputs, Metrics, Observed, Options, Reco
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    judge::{OfAddress, View},
+    judge::{OfAddress, View, Why},
     mend::Mended,
 };
 use super::{BACKOFF, Holder, Holders, TIMEOUT, again_and_again};
@@ -159,9 +159,18 @@ impl Index {
             Key::Address(name) => match judge::address(self.address(name)?, self, now) {
                 OfAddress::Fine => None,
                 OfAddress::Wait(delay) => Some(Plan::Wait(delay)),
-                OfAddress::Leftover(_) => Some(Plan::Judge),
+                OfAddress::Leftover(Why::NotHeld(_)) => Some(Plan::Judge),
+                // That the reference is wrong is then said on the Service, and repaired from there.
+                OfAddress::Leftover(_) => (!self.is_held(name)).then_some(Plan::Judge),
             },
         }
+    }
+}
+
+impl Index {
+    fn is_held(&self, name: &str) -> bool {
+        let Ok(address) = name.parse::<IpAddr>() else { return false };
+        self.services.0.values().any(|service| service.addresses.iter().any(|held| held.parse() == Ok(address)))
     }
 }
 

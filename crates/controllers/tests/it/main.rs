@@ -6,6 +6,7 @@ mod endpoints;
 mod endpointslice;
 mod hints;
 mod mirroring;
+mod nodeipam;
 mod repair;
 mod servicecidr;
 mod workloads;

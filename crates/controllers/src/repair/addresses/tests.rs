@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::judge::{OfService, Why};
+use super::judge::OfService;
 use super::*;
 
 fn service(name: &str, addresses: &[&str]) -> Service {
@@ -177,6 +177,18 @@ fn each_address_object_is_judged() {
             OfAddress::Leftover(_) => Some(Plan::Judge),
         };
         assert_eq!(plan, wanted, "{what}");
+    }
+}
+
+#[test]
+fn what_a_service_holds_is_judged_from_there() {
+    let gateway = json!({"spec": {"parentRef": {"group": "gateway.networking.k8s.io", "resource": "gateways"}}});
+    let now = "2026-01-02T00:00:00Z".parse::<Timestamp>().unwrap();
+    let service_key = Key::Service(ObjectKey::new("shop", "web"));
+    for object in [changed("10.96.0.7", "web", &gateway), address("10.96.0.7", "gone")] {
+        let index = index(vec![service("web", &["10.96.0.7"])], vec![object]);
+        assert_eq!(index.plan(&Key::Address("10.96.0.7".into()), now), None);
+        assert_eq!(index.plan(&service_key, now), Some(Plan::Judge));
     }
 }
 
