@@ -2,7 +2,8 @@
 //!
 //! One [`run`] is one node. It registers a Node and keeps it alive (`register`), turns the Pods bound to it into
 //! processes (`worker`, `container`, `sandbox`, `process`), says what became of them (`status`), routes to
-//! the pods of the other nodes (`reconcile`) and serves their logs (`api`). It speaks to nobody but the API.
+//! the pods of the other nodes (`reconcile`), leads the node's ports to them (`hostports`) and serves their logs
+//! (`api`). It speaks to nobody but the API.
 //!
 //! Invariant: no process outlives the agent, and none runs without a Pod object that wants it. So on a start nothing
 //! has to be found again: pods that were running are started again, and that shows as a restart.

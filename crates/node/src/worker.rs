@@ -27,17 +27,15 @@ use crate::{
 };
 
 mod network;
+mod pace;
 mod ports;
 pub(crate) mod resume;
 
+use pace::Pace;
 use resume::UnreadableError;
 
 /// How long a pod's network outlives its processes.
 const LINGER: Duration = Duration::from_millis(500);
-/// First wait after a sandbox could not be made; doubled each time.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// Longest such wait.
-const MAX_RETRY: Duration = Duration::from_secs(60);
 
 /// The wish that a pod end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -326,7 +324,7 @@ impl Life {
     }
 
     /// Tries to make something until it is made, with growing pauses, which a change of `sooner` cuts short; `None` if the
-    /// pod is to end before.
+    /// pod is to end before. What fails again before its pause is over is not told again.
     async fn until_made<T, E, F>(
         &self,
         make: impl Fn() -> F,
@@ -334,9 +332,10 @@ impl Life {
         mut sooner: Option<watch::Receiver<()>>,
     ) -> Option<T>
     where
+        E: std::fmt::Display,
         F: Future<Output = Result<T, E>>,
     {
-        let mut delay = FIRST_RETRY;
+        let mut pace = Pace::new();
         let mut stop = self.stop.subscribe();
         loop {
             if stop.borrow().is_some() {
@@ -347,10 +346,11 @@ impl Life {
             }
             match make().await {
                 Ok(made) => return Some(made),
-                Err(error) => failed(error),
+                Err(error) if pace.is_due(&error.to_string()) => failed(error),
+                Err(_) => {}
             }
             tokio::select! {
-                () = tokio::time::sleep(delay) => delay = (delay * 2).min(MAX_RETRY),
+                () = tokio::time::sleep(pace.left()) => {}
                 () = changed(&mut sooner) => {}
                 _ = stop.wait_for(Option::is_some) => return None,
             }

@@ -154,6 +154,9 @@ mod tests {
 
     #[test]
     fn a_socket_leads_to_its_process() {
+        if !portolan_netns::world::enter_for_test("hostports::holder::tests::a_socket_leads_to_its_process") {
+            return;
+        }
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let here = port("127.0.0.1", listener.local_addr().unwrap().port());
         let (pid, command) = process_with(&serving(&here)).unwrap();

@@ -1,5 +1,7 @@
 //! What goes wrong on a node itself, and how it gets well again.
 
+use std::{path::Path, time::Duration};
+
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use kube::{
@@ -10,6 +12,16 @@ use portolan_node::Config;
 use serde_json::json;
 
 use crate::cluster::{Cluster, PATIENCE, container, forever, inside, ip, is_ready, phase};
+
+/// Waits for a file: a container is ready before its first line, or the log for it, is there.
+async fn appears(path: &Path) {
+    let there = async {
+        while !path.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, there).await.unwrap_or_else(|_| panic!("no {}", path.display()));
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pod_whose_state_cannot_be_told_waits_until_it_can() {
@@ -36,21 +48,21 @@ async fn a_pod_whose_state_cannot_be_told_waits_until_it_can() {
     std::fs::write(directory.join("main/2.log"), "").unwrap();
     let pod = cluster.pod_until("web", is_ready).await;
     assert_eq!(container(&pod)["restartCount"], 3);
-    assert!(directory.join("main/3.log").exists());
+    appears(&directory.join("main/3.log")).await;
 
     // The same happens to a container that is to be started again.
-    let once = "test -e $0 && { trap 'exit 0' TERM; sleep 1000 & wait; }; read _ < $0.go";
     let flag = cluster.home.path().join("flag");
-    let go = flag.with_extension("go");
-    nix::unistd::mkfifo(&go, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let begun = flag.with_extension("begun");
+    let once = "test -e $0 && { trap 'exit 0' TERM; sleep 1000 & wait; }; \
+                touch $0.begun; until test -e $0; do sleep 0.02; done";
     let main = json!({"name": "main", "image": "shell", "args": [once, flag.display().to_string()]});
     let pod = cluster.pod(&node, "again", json!({"containers": [main]})).await;
-    cluster.pod_until("again", is_ready).await;
     let directory = node.config.root.join(format!("pods/default_again_{}", pod.metadata.uid.unwrap()));
+    appears(&begun).await;
+    appears(&directory.join("main/0.log")).await;
     std::fs::remove_dir_all(directory.join("main")).unwrap();
     std::fs::write(directory.join("main"), "not a directory").unwrap();
     std::fs::write(&flag, "").unwrap();
-    std::fs::write(&go, "now\n").unwrap();
     cluster.events_until("again", |events| events.iter().any(|event| event.starts_with(begins))).await;
     std::fs::remove_file(directory.join("main")).unwrap();
     cluster.pod_until("again", |pod| is_ready(pod) && container(pod)["restartCount"] == 1).await;
@@ -130,7 +142,7 @@ async fn a_node_that_was_given_up_says_that_it_lives() {
             if ready.and_then(|event| event.count) == Some(2) {
                 return;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(PATIENCE, counted).await.unwrap();
