@@ -4,6 +4,7 @@
 mod backends;
 pub mod endpoints;
 pub mod endpointslice;
+mod gone;
 pub mod loadbalancer;
 pub mod mirroring;
 pub mod nodeipam;

@@ -6,7 +6,7 @@
 //! changes by others are a reason to look at the Service, is decided by the same rule.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -14,10 +14,10 @@ use portolan_objects::ObjectKey;
 use portolan_runtime::Change;
 
 use super::slice::Slice;
-use crate::backends::Watched;
-
-/// Deleted slices that are remembered. Only news that is under way when they go can still name them.
-const REMEMBERED: usize = 4096;
+use crate::{
+    backends::Watched,
+    gone::{self, Gone},
+};
 
 /// The slices that carry this controller's name.
 #[derive(Debug, Default)]
@@ -37,34 +37,6 @@ struct Held {
     written: Option<i64>,
 }
 
-/// Slices that have left the watch, with the revision at which they did. One that was only given another
-/// `managed-by` can come back, at a later revision.
-#[derive(Debug, Default)]
-struct Gone {
-    uids: HashMap<String, Option<u64>>,
-    order: VecDeque<String>,
-}
-
-impl Gone {
-    /// `None` for a deletion of this controller's own, whose revision only the watch will show.
-    fn insert(&mut self, uid: &str, revision: Option<u64>) {
-        if self.uids.insert(uid.to_owned(), revision).is_none() {
-            self.order.push_back(uid.to_owned());
-        }
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.uids.remove(&oldest);
-        }
-    }
-
-    /// The slice is of the time before it went.
-    fn is_before(&self, slice: &Slice) -> bool {
-        let went = slice.metadata.uid.as_ref().and_then(|uid| self.uids.get(uid));
-        went.is_some_and(|went| went.is_none_or(|went| revision(slice).is_none_or(|now| now <= went)))
-    }
-}
-
 impl Slices {
     /// Takes what the watch shows and pushes the Services that have to be looked at because of it, after a while.
     pub(crate) fn changed(&mut self, change: Change<Watched<Slice>>, dirty: &mut Vec<ObjectKey>) {
@@ -77,10 +49,12 @@ impl Slices {
                     gone.remove(&slice.facts.key());
                     self.put(slice.facts, dirty);
                 }
+                // Not remembered as gone: the set may be older than a slice that was made meanwhile, and then the watch
+                // shows it next.
                 for key in gone {
-                    if let Some(held) = self.held.get(&key) {
-                        let slice = Arc::clone(&held.slice);
-                        self.remove(&slice, dirty);
+                    if let Some(held) = self.held.remove(&key) {
+                        self.unfile(&held.slice);
+                        dirty.extend(held.slice.service());
                     }
                 }
                 // At the start every Service is looked at anyway.
@@ -103,8 +77,8 @@ impl Slices {
 
     /// Takes a deletion that the API has confirmed.
     pub(crate) fn deleted(&mut self, slice: &Slice) {
-        if let Some(uid) = slice.metadata.uid.as_deref().filter(|uid| !self.gone.uids.contains_key(*uid)) {
-            self.gone.insert(uid, None);
+        if let Some(uid) = &slice.metadata.uid {
+            self.gone.deleted(uid);
         }
         self.take_out(slice);
     }
@@ -118,7 +92,7 @@ impl Slices {
     }
 
     fn put(&mut self, slice: Slice, dirty: &mut Vec<ObjectKey>) {
-        if self.gone.is_before(&slice) {
+        if self.gone.is_before(slice.metadata.uid.as_ref(), revision(&slice)) {
             return;
         }
         let key = slice.key();
@@ -155,7 +129,7 @@ impl Slices {
 
     fn remove(&mut self, slice: &Slice, dirty: &mut Vec<ObjectKey>) {
         if let Some(uid) = &slice.metadata.uid {
-            self.gone.insert(uid, revision(slice));
+            self.gone.left(uid, revision(slice));
         }
         if let Some(held) = self.take_out(slice) {
             dirty.extend(held.slice.service());
@@ -181,9 +155,8 @@ impl Slices {
     }
 }
 
-/// Revisions of one kind are ordered numbers: documented since Kubernetes 1.35, true of etcd always.
 fn revision(slice: &Slice) -> Option<u64> {
-    slice.metadata.resource_version.as_ref()?.parse().ok()
+    gone::revision(slice.metadata.resource_version.as_ref())
 }
 
 #[cfg(test)]

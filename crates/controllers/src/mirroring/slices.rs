@@ -2,7 +2,7 @@
 //! forward by this controller's own writes.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -10,8 +10,7 @@ use k8s_openapi::{api::discovery::v1::EndpointSlice, apimachinery::pkg::apis::me
 use portolan_objects::{ObjectKey, endpoint};
 use portolan_runtime::Change;
 
-/// Slices that are remembered after they have gone. Only what is under way when they go can still name them.
-const REMEMBERED: usize = 1024;
+use crate::gone::{self, Gone};
 
 /// The slices that carry this controller's name.
 #[derive(Debug, Default)]
@@ -19,34 +18,6 @@ pub(crate) struct Slices {
     held: HashMap<ObjectKey, Arc<EndpointSlice>>,
     by_service: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
     gone: Gone,
-}
-
-/// UIDs of slices that have left the watch, with the revision at which they did. One that was only given to another
-/// manager can come back, at a later revision.
-#[derive(Debug, Default)]
-struct Gone {
-    revisions: HashMap<String, Option<u64>>,
-    order: VecDeque<String>,
-}
-
-impl Gone {
-    /// `None` for a deletion of this controller's own: what the watch still shows of the slice is all from before.
-    fn insert(&mut self, uid: &str, revision: Option<u64>) {
-        if self.revisions.insert(uid.to_owned(), revision).is_none() {
-            self.order.push_back(uid.to_owned());
-        }
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.revisions.remove(&oldest);
-        }
-    }
-
-    /// The state is of the time before the slice went.
-    fn is_after(&self, metadata: &ObjectMeta) -> bool {
-        let went = metadata.uid.as_ref().and_then(|uid| self.revisions.get(uid));
-        went.is_some_and(|went| went.is_none() || revision(metadata) <= *went)
-    }
 }
 
 impl Slices {
@@ -89,7 +60,7 @@ impl Slices {
         let before = self.held.get(&key).cloned();
         let same = before.as_ref().filter(|before| before.metadata.uid == metadata.uid);
         let is_echo = same.is_some_and(|before| revision(&before.metadata) >= revision(metadata));
-        if self.gone.is_after(metadata) || (is_echo && revision(metadata).is_some()) {
+        if self.gone.is_before(metadata.uid.as_ref(), revision(metadata)) || (is_echo && revision(metadata).is_some()) {
             return BTreeSet::new();
         }
         // The API server counts the changes of everything but metadata.
@@ -108,21 +79,24 @@ impl Slices {
 
     /// Takes a deletion of this controller's own that the API has confirmed.
     pub(crate) fn deleted(&mut self, slice: &EndpointSlice) {
-        self.take_out(slice, None);
+        if let Some(uid) = &slice.metadata.uid {
+            self.gone.deleted(uid);
+        }
+        self.take_out(slice);
     }
 
     /// The watch no longer shows the slice.
     fn leave(&mut self, slice: &EndpointSlice) -> BTreeSet<ObjectKey> {
-        let unexpected = self.take_out(slice, revision(&slice.metadata));
+        if let Some(uid) = &slice.metadata.uid {
+            self.gone.left(uid, revision(&slice.metadata));
+        }
+        let unexpected = self.take_out(slice);
         endpoint::service_of(slice).filter(|_| unexpected).into_iter().collect()
     }
 
     /// `true` if it was there.
-    fn take_out(&mut self, slice: &EndpointSlice, went: Option<u64>) -> bool {
+    fn take_out(&mut self, slice: &EndpointSlice) -> bool {
         let (key, uid) = (ObjectKey::of(slice), &slice.metadata.uid);
-        if let Some(uid) = uid {
-            self.gone.insert(uid, went);
-        }
         let is_held = self.held.get(&key).is_some_and(|held| held.metadata.uid == *uid);
         if is_held && let Some(held) = self.held.remove(&key) {
             self.unfile(&held);
@@ -141,7 +115,6 @@ impl Slices {
     }
 }
 
-/// Revisions of one kind are ordered numbers: documented since Kubernetes 1.35, true of etcd always.
 fn revision(metadata: &ObjectMeta) -> Option<u64> {
-    metadata.resource_version.as_ref()?.parse().ok()
+    gone::revision(metadata.resource_version.as_ref())
 }
