@@ -186,20 +186,16 @@ fn refused_writes_of_slices_say_so() {
     refuse(&kubectl, user, "update", resource);
     kubectl.ok(&["label", "service", "web", "tier=front"]).unwrap();
     described(&kubectl, &["service", "web"], &[("Warning", "FailedToUpdateEndpointSlice", from, "failed to update")]);
-    // A slice that says it is the controller's, of a Service that is not this one: it has to go.
+    // A slice that says it is the controller's but belongs to no Service: it has to go.
     refuse(&kubectl, user, "delete", resource);
     let labels = json!({
         "kubernetes.io/service-name": "web", "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
-    });
-    let owner = json!({
-        "apiVersion": "v1", "kind": "Service", "name": "web", "uid": "0f9d2ab8-3a44-4a0e-9d3c-1c2f7f1ad001",
-        "controller": true, "blockOwnerDeletion": true,
     });
     apply(
         &kubectl,
         &[json!({
             "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4", "endpoints": [],
-            "metadata": {"name": "web-of-the-past", "labels": labels, "ownerReferences": [owner]},
+            "metadata": {"name": "web-of-the-past", "labels": labels},
         })],
     );
     described(&kubectl, &["service", "web"], &[("Warning", "FailedToDeleteEndpointSlice", from, "failed to delete")]);
