@@ -118,6 +118,11 @@ const IP_NOT_ALLOCATED: Entry = Entry {
             "Failed to allocate IP to pod {pod}: {error}",
             text("On the Pod.", "挂在 Pod 上。"),
         ),
+        noted(
+            "Portolan, from cidrAllocator",
+            "no range of pod addresses is left in {range} for node {node}",
+            text("On the Node, beside CIDRNotAvailable.", "挂在 Node 上，与 CIDRNotAvailable 一同发出。"),
+        ),
         message("MetalLB, reason AllocationFailed", "Failed to allocate IP for \"{namespace}/{name}\": {error}"),
     ],
     meaning: text(

@@ -241,12 +241,13 @@ const NO_POD_RANGE: Entry = Entry {
     category: Category::Network,
     status: Status::Current,
     portolan: Portolan {
-        emits: false,
+        emits: true,
         when: text(
-            "None of its controllers hands out ranges: a node of `portolan up` has its own from the \
-             start, and a cluster that Portolan joins keeps its allocator.",
-            "它的控制器不分配地址段：`portolan up` 的节点一开始就有自己的地址段，Portolan 所加入的集群仍用原来\
-             的分配器。",
+            "When a Node has no range and none is left for it, from the controller that hands them \
+             out. That one runs only where it is asked for: a node of `portolan up` has its range \
+             from the start, and a cluster that Portolan joins has its own allocator.",
+            "Node 没有地址段而又无可分配时，由负责分配的控制器发出。该控制器只在要求时运行：`portolan up` 的节点\
+             一开始就有地址段，Portolan 所加入的集群也有自己的分配器。",
         ),
     },
     emitter: "cidrAllocator",
@@ -254,7 +255,7 @@ const NO_POD_RANGE: Entry = Entry {
     api: Api::Core,
     versions: Versions::since("1.36"),
     summary: text("A node gets no range for its pods", "节点分不到 Pod 地址段"),
-    messages: &[message("Kubernetes", "Node {node} status is now: CIDRNotAvailable")],
+    messages: &[message("Kubernetes, Portolan", "Node {node} status is now: CIDRNotAvailable")],
     meaning: text(
         "Each node is given a range for its pods, cut from the one of the cluster, and all of \
          them are given out. The type is Normal although it is a failure, so a look at warnings \
@@ -319,7 +320,10 @@ const NO_POD_RANGE: Entry = Entry {
     ]),
     misreadings: &[misreading(
         text("IPNotAllocated says this.", "说明这种情况的是 IPNotAllocated。"),
-        text("That reason is about external addresses of Services.", "那个 reason 说的是 Service 的外部地址。"),
+        text(
+            "In Portolan it does as well, as a warning beside this one. Kubernetes has no such word.",
+            "在 Portolan 中确实也会，作为 Warning 一并发出。Kubernetes 没有这个词。",
+        ),
     )],
     aliases: &[
         alias(
