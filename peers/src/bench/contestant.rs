@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use super::Case;
 use crate::{
     oracle::{ControlPlane, Options, controller},
     process::{self, Process, Usage},
@@ -61,7 +62,11 @@ pub struct Running {
 
 impl Running {
     /// Starts the controllers of a contestant on a control plane.
-    pub async fn start(contestant: Contestant, set: Set, plane: &mut ControlPlane, places: &Places) -> Result<Self> {
+    pub async fn start(case: Case, plane: &mut ControlPlane, places: &Places) -> Result<Self> {
+        let Case { contestant, set, batch } = case;
+        let batch = format!("{batch}ms");
+        let mut flags =
+            ["endpoint", "endpointslice"].map(|kind| format!("--{kind}-updates-batch-period={batch}")).to_vec();
         if contestant == Contestant::Portolan {
             let controllers = match set {
                 Set::Slices => "endpointslice",
@@ -76,11 +81,10 @@ impl Running {
             Set::Slices => vec![controller::SLICES],
             Set::SlicesAndEndpoints => vec![controller::SLICES, controller::ENDPOINTS],
         };
-        let controller_flags = match contestant {
-            Contestant::KcmRaised => vec!["--kube-api-qps=5000".to_owned(), "--kube-api-burst=10000".to_owned()],
-            _ => Vec::new(),
-        };
-        plane.add(&Options { controllers, controller_flags, ..Options::default() }).await?;
+        if contestant == Contestant::KcmRaised {
+            flags.extend(["--kube-api-qps=5000", "--kube-api-burst=10000"].map(str::to_owned));
+        }
+        plane.add(&Options { controllers, controller_flags: flags, ..Options::default() }).await?;
         let pid = plane.pid("kube-controller-manager").context("kube-controller-manager did not start")?;
         Ok(Self { pid, ours: None })
     }

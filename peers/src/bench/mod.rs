@@ -37,6 +37,9 @@ pub struct Options {
     /// Pods replaced at a time.
     #[arg(long, default_value_t = 100)]
     pub wave: usize,
+    /// Batch periods of the rolling update, in milliseconds: what `--endpointslice-updates-batch-period` is for all.
+    #[arg(long, value_delimiter = ',', default_value = "0,500")]
+    pub batches: Vec<u32>,
     /// Changes of readiness a second.
     #[arg(long, value_delimiter = ',', default_value = "20,200")]
     pub rates: Vec<u32>,
@@ -57,15 +60,25 @@ pub struct Options {
     pub date: String,
 }
 
+/// Who runs what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Case {
+    /// Who.
+    pub contestant: Contestant,
+    /// Which controllers.
+    pub set: Set,
+    /// The batch period, in milliseconds.
+    pub batch: u32,
+}
+
 /// One run of one contestant.
 #[derive(Debug, Clone, Serialize)]
 pub struct Record {
     /// Counted from one.
     pub round: usize,
-    /// Who.
-    pub contestant: Contestant,
-    /// Which controllers.
-    pub set: Set,
+    /// Who, and what.
+    #[serde(flatten)]
+    pub case: Case,
     /// What it did, as far as this run measured it.
     #[serde(flatten)]
     pub measured: Measured,
@@ -100,16 +113,15 @@ pub async fn run(options: &Options, places: &Places) -> Result<bool> {
                 contestants.reverse();
             }
             contestants.retain(|contestant| round == 1 || *contestant != Contestant::KcmDefault);
-            for set in &options.sets {
-                for contestant in &contestants {
-                    let measured = one(&template, load, *contestant, *set, options, places).await;
-                    let measured = measured.with_context(|| format!("{} with {}", contestant.name(), set.name()))?;
-                    let record = Record { round, contestant: *contestant, set: *set, measured };
-                    eprintln!("  {}", serde_json::to_string(&record).context("a record that is no JSON")?);
-                    records.push(record);
-                    // After every run: hours of work are not lost with the last one.
-                    report::write(options, &records, places)?;
-                }
+            for case in cases(load, &contestants, options) {
+                let measured = one(&template, load, case, options, places).await;
+                let measured =
+                    measured.with_context(|| format!("{} with {}", case.contestant.name(), case.set.name()))?;
+                let record = Record { round, case, measured };
+                eprintln!("  {}", serde_json::to_string(&record).context("a record that is no JSON")?);
+                records.push(record);
+                // After every run: what took long is not lost with the last one.
+                report::write(options, &records, places)?;
             }
         }
     }
@@ -117,19 +129,28 @@ pub async fn run(options: &Options, places: &Places) -> Result<bool> {
     Ok(true)
 }
 
-async fn one(
-    template: &Template,
-    load: Load,
-    contestant: Contestant,
-    set: Set,
-    options: &Options,
-    places: &Places,
-) -> Result<Measured> {
+/// Contestants follow directly on one another: what the machine does meanwhile meets them alike.
+fn cases(load: Load, contestants: &[Contestant], options: &Options) -> Vec<Case> {
+    let batches = if matches!(load, Load::Rolling { .. }) { options.batches.clone() } else { vec![0] };
+    let mut cases = Vec::new();
+    for set in &options.sets {
+        for batch in &batches {
+            cases.extend(contestants.iter().map(|contestant| Case {
+                contestant: *contestant,
+                set: *set,
+                batch: *batch,
+            }));
+        }
+    }
+    cases
+}
+
+async fn one(template: &Template, load: Load, case: Case, options: &Options, places: &Places) -> Result<Measured> {
     let mut plane = template.start(places, "bench").await?;
     let client = connect(&plane.kubeconfig()).await?;
     warm(&client).await?;
     let slices = Slices::watch(&client).await?;
-    let running = Running::start(contestant, set, &mut plane, places).await?;
+    let running = Running::start(case, &mut plane, places).await?;
     let measured = match load {
         Load::Services { services, pods } => {
             let first_sync = phases::first_sync(&running, &slices, services, pods).await?;

@@ -9,7 +9,7 @@ use super::{Contestant, Measured, Options, Record, Set, machine::Machine};
 use crate::side::Places;
 
 /// Takes a number out of a run, if that run measured it.
-type Read = Box<dyn Fn(&Measured) -> Option<f64>>;
+type Read = Box<dyn Fn(&Record) -> Option<f64>>;
 
 /// One line of the table: a number of a run, and what it is meant to be.
 struct Measure {
@@ -31,22 +31,16 @@ fn measure(
     name: &str,
     unit: &'static str,
     goal: Option<Goal>,
-    of: impl Fn(&Measured) -> Option<f64> + 'static,
+    of: impl Fn(&Record) -> Option<f64> + 'static,
 ) -> Measure {
     Measure { name: name.to_owned(), unit, of: Box::new(of), goal }
 }
 
 fn measures(options: &Options) -> Vec<Measure> {
     let first = |of: fn(&super::FirstSync) -> f64| {
-        move |measured: &Measured| match measured {
+        move |record: &Record| match &record.measured {
             Measured::Services { first_sync, .. } => Some(of(first_sync)),
             Measured::Rolling(_) => None,
-        }
-    };
-    let rolling = |of: fn(&super::Rolling) -> f64| {
-        move |measured: &Measured| match measured {
-            Measured::Rolling(rolling) => Some(of(rolling)),
-            Measured::Services { .. } => None,
         }
     };
     let mut all = vec![
@@ -58,7 +52,7 @@ fn measures(options: &Options) -> Vec<Measure> {
     ];
     for rate in options.rates.clone() {
         let latency = |of: fn(&super::Latency) -> f64| {
-            move |measured: &Measured| match measured {
+            move |record: &Record| match &record.measured {
                 Measured::Services { latencies, .. } => latencies.iter().find(|latency| latency.rate == rate).map(of),
                 Measured::Rolling(_) => None,
             }
@@ -70,14 +64,23 @@ fn measures(options: &Options) -> Vec<Measure> {
         all.push(measure(&name("rate reached"), "/s", None, latency(|latency| latency.reached)));
         all.push(measure(&name("lost"), "", None, latency(|latency| latency.lost as f64)));
     }
-    all.extend([
-        measure("rolling update, slice writes", "", None, rolling(|rolling| rolling.writes as f64)),
-        measure("rolling update, writes / least", "x", Some(Goal::AtMost(1.1)), rolling(|rolling| rolling.ratio)),
-        measure("rolling update", "s", None, rolling(|rolling| rolling.seconds)),
-        measure("rolling update, CPU", "s", None, rolling(|rolling| rolling.cpu_seconds)),
-        measure("rolling update, most memory", "MiB", Some(Goal::Times(4.0)), rolling(|rolling| rolling.peak_mib)),
-        measure("rolling update, slices at the end", "", None, rolling(|rolling| rolling.slices as f64)),
-    ]);
+    for batch in options.batches.clone() {
+        let rolling = |of: fn(&super::Rolling) -> f64| {
+            move |record: &Record| match &record.measured {
+                Measured::Rolling(rolling) => Some(of(rolling)).filter(|_| record.case.batch == batch),
+                Measured::Services { .. } => None,
+            }
+        };
+        let name = |what: &str| format!("rolling update, batch period {batch} ms, {what}");
+        all.extend([
+            measure(&name("slice writes"), "", None, rolling(|rolling| rolling.writes as f64)),
+            measure(&name("writes / least"), "x", Some(Goal::AtMost(1.1)), rolling(|rolling| rolling.ratio)),
+            measure(&name("time"), "s", None, rolling(|rolling| rolling.seconds)),
+            measure(&name("CPU"), "s", None, rolling(|rolling| rolling.cpu_seconds)),
+            measure(&name("most memory"), "MiB", Some(Goal::Times(4.0)), rolling(|rolling| rolling.peak_mib)),
+            measure(&name("slices at the end"), "", None, rolling(|rolling| rolling.slices as f64)),
+        ]);
+    }
     all
 }
 
@@ -102,7 +105,7 @@ fn markdown(options: &Options, records: &[Record], machine: &Machine) -> String 
          alternating order; medians of {} rounds (default rates: one). First sync: {} Services x {} pods, {} Services in a namespace,\n\
          from the start of the process until a watcher has every slice. Pod to slice: from the API server's answer to the change of\n\
          readiness until a watcher has the slice. Rolling update: {} pods of one Service in waves of {}; the least number of writes\n\
-         is what the stages need if each is shown at once. \"x\" is upstream's number divided by ours.\n",
+         is what the stages need, with the slices of each contestant, if every stage is shown at once. \"x\" is upstream's number divided by ours.\n",
         options.date,
         machine.cpu,
         machine.cores,
@@ -167,9 +170,9 @@ fn verdict(goal: Goal, ours: Option<f64>, times: Option<f64>) -> String {
     }
 }
 
-fn median(records: &[Record], contestant: Contestant, set: Set, of: &dyn Fn(&Measured) -> Option<f64>) -> Option<f64> {
-    let mine = records.iter().filter(|record| record.contestant == contestant && record.set == set);
-    let mut values: Vec<f64> = mine.filter_map(|record| of(&record.measured)).collect();
+fn median(records: &[Record], contestant: Contestant, set: Set, of: &dyn Fn(&Record) -> Option<f64>) -> Option<f64> {
+    let mine = records.iter().filter(|record| record.case.contestant == contestant && record.case.set == set);
+    let mut values: Vec<f64> = mine.filter_map(of).collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     if values.len().is_multiple_of(2) {
@@ -191,16 +194,16 @@ fn number(value: f64, unit: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::phases::Rolling;
+    use crate::bench::{Case, phases::Rolling};
 
     fn record(contestant: Contestant, ratio: f64) -> Record {
         let rolling =
             Rolling { pods: 1, seconds: 1.0, writes: 1, least: 1, ratio, cpu_seconds: 1.0, peak_mib: 1.0, slices: 1 };
-        Record { round: 1, contestant, set: Set::Slices, measured: Measured::Rolling(rolling) }
+        Record { round: 1, case: Case { contestant, set: Set::Slices, batch: 0 }, measured: Measured::Rolling(rolling) }
     }
 
-    fn ratio(measured: &Measured) -> Option<f64> {
-        match measured {
+    fn ratio(record: &Record) -> Option<f64> {
+        match &record.measured {
             Measured::Rolling(rolling) => Some(rolling.ratio),
             Measured::Services { .. } => None,
         }

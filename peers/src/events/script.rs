@@ -17,6 +17,9 @@ pub(super) enum Action {
     Wait(Duration),
 }
 
+/// The scenario that makes the nodes of all the others.
+pub(super) const NODES: &str = "nodes";
+
 /// A provocation.
 #[derive(Debug, Clone)]
 pub(super) struct Scenario {
@@ -118,14 +121,21 @@ fn auto() -> Value {
 fn three_zones() -> Scenario {
     let actions =
         vec![node("n1", Some("z1"), true, "4"), node("n2", Some("z2"), true, "4"), node("n3", Some("z3"), true, "4")];
-    scenario("nodes", actions)
+    scenario(NODES, actions)
 }
 
 fn missing_nodes() -> Vec<Scenario> {
     let retried = Action::Wait(Duration::from_secs(4));
-    let mut crowd: Vec<Action> = vec![service("many-missing", json!({}), json!({}))];
-    // Twelve messages for one object: from the tenth on they are combined.
-    crowd.extend((1..13).map(|number| pod("many-missing", number, &format!("nowhere{number}"), 8080)));
+    // Eleven messages for one object, one pod after the other: from the tenth on they are combined.
+    let name = "many-missing";
+    let mut crowd = vec![service(name, json!({}), json!({}))];
+    for number in 1..12 {
+        let Action::Do(mut requests) = pod(name, number, &format!("nowhere{number}"), 8080) else { continue };
+        if number > 1 {
+            requests.insert(0, Request::delete(request::PODS, name, &format!("p{}", number - 1), Some(0)));
+        }
+        crowd.push(Action::Do(requests));
+    }
     vec![
         scenario(
             "missing-node",
@@ -144,7 +154,7 @@ fn missing_nodes() -> Vec<Scenario> {
                 retried,
             ],
         ),
-        scenario("many-missing", crowd),
+        scenario(name, crowd),
     ]
 }
 
