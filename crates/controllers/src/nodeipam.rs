@@ -41,27 +41,24 @@ const OPTIONS: Options = Options {
 };
 
 /// What there is to give.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
+#[derive(Debug, Clone)]
+pub struct Pools(Vec<Subnets>);
+
+impl Pools {
     /// The cluster's ranges of pod addresses, one or one of each family, each with the prefix of a node's part.
-    pub ranges: Vec<(IpNet, u8)>,
+    ///
+    /// # Errors
+    /// A range that cannot be divided.
+    pub fn new(ranges: &[(IpNet, u8)]) -> Result<Self, SubnetsError> {
+        ranges.iter().map(|(range, prefix)| Subnets::new(*range, *prefix)).collect::<Result<_, _>>().map(Self)
+    }
 }
 
 /// Runs the controller until `stop`. The recorder speaks as [`NAME`].
-///
-/// # Errors
-/// A range that cannot be divided.
-pub async fn run(
-    client: Client,
-    recorder: Recorder,
-    config: Config,
-    metrics: Metrics,
-    stop: CancellationToken,
-) -> Result<(), SubnetsError> {
+pub async fn run(client: Client, recorder: Recorder, pools: Pools, metrics: Metrics, stop: CancellationToken) {
     let inputs = Inputs::new().all(&client, |change: Change<Node>| change);
-    let part = Ranges { index: Index::new(&config)?, client, recorder };
+    let part = Ranges { index: Index::new(pools), client, recorder };
     portolan_runtime::run(part, inputs, OPTIONS, metrics, stop).await;
-    Ok(())
 }
 
 /// A node, as far as it matters here.
@@ -90,10 +87,8 @@ enum Plan {
 }
 
 impl Index {
-    fn new(config: &Config) -> Result<Self, SubnetsError> {
-        let pools = config.ranges.iter().map(|(range, prefix)| Subnets::new(*range, *prefix));
-        let pools = pools.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { pools, nodes: BTreeMap::new(), given: BTreeMap::new(), waiting: BTreeSet::new() })
+    fn new(pools: Pools) -> Self {
+        Self { pools: pools.0, nodes: BTreeMap::new(), given: BTreeMap::new(), waiting: BTreeSet::new() }
     }
 
     fn take(&mut self, change: Change<Node>, dirty: &mut Vec<String>) {

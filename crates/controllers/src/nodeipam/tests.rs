@@ -9,8 +9,8 @@ fn node(name: &str, ranges: &[&str]) -> Node {
 }
 
 fn index(ranges: &[(&str, u8)]) -> Index {
-    let ranges = ranges.iter().map(|(range, prefix)| (range.parse().unwrap(), *prefix)).collect();
-    Index::new(&Config { ranges }).unwrap()
+    let ranges: Vec<_> = ranges.iter().map(|(range, prefix)| (range.parse().unwrap(), *prefix)).collect();
+    Index::new(Pools::new(&ranges).unwrap())
 }
 
 fn take(index: &mut Index, change: Change<Node>) -> Vec<String> {

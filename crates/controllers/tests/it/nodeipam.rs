@@ -6,7 +6,7 @@ use kube::{
     Api,
     api::{DeleteParams, PostParams},
 };
-use portolan_controllers::nodeipam::{self, Config};
+use portolan_controllers::nodeipam::{self, Pools};
 use portolan_events::{Recorder, Vocabulary};
 use portolan_runtime::Metrics;
 use serde_json::json;
@@ -18,9 +18,8 @@ async fn nodes_get_ranges_until_there_are_none_and_one_that_goes_makes_room() {
     let mut cluster = Cluster::start().await;
     let client = cluster.admin();
     let recorder = Recorder::new(client.clone(), nodeipam::NAME, None, Vocabulary::Full);
-    let config = Config { ranges: vec![("10.244.0.0/23".parse().unwrap(), 24)] };
-    let run = nodeipam::run(client.clone(), recorder, config, Metrics::default(), cluster.stop.clone());
-    cluster.spawn(async move { run.await.unwrap() });
+    let pools = Pools::new(&[("10.244.0.0/23".parse().unwrap(), 24)]).unwrap();
+    cluster.spawn(nodeipam::run(client.clone(), recorder, pools, Metrics::default(), cluster.stop.clone()));
     let nodes = Api::<Node>::all(client);
     let ranges = async |name: &str| nodes.get(name).await.unwrap().spec.unwrap_or_default().pod_cidrs;
     for name in ["a", "b"] {

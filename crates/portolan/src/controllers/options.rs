@@ -3,8 +3,9 @@
 use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, ValueEnum};
+use ipnet::IpNet;
 use portolan_cloud::remote::Remote;
-use portolan_controllers::{endpoints, endpointslice, loadbalancer, mirroring};
+use portolan_controllers::{endpoints, endpointslice, loadbalancer, mirroring, nodeipam};
 use portolan_events::Vocabulary;
 use portolan_runtime::leader::Timing;
 
@@ -31,6 +32,8 @@ pub struct Options {
     pub election: Election,
     #[command(flatten)]
     pub tuning: Tuning,
+    #[command(flatten)]
+    pub nodes: Nodes,
     #[command(flatten)]
     pub cloud: Cloud,
     #[command(flatten)]
@@ -176,6 +179,35 @@ impl Tuning {
             max_endpoints_per_subset: self.mirroring_max_endpoints_per_subset.into(),
             batch_period: self.mirroring_endpointslice_updates_batch_period,
         }
+    }
+}
+
+/// What nodes get from node-ipam-controller.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Pod ranges of nodes")]
+pub struct Nodes {
+    /// Pod addresses of the cluster, one range or one of each family; without it, node-ipam-controller does not run.
+    #[arg(long, value_delimiter = ',', value_name = "CIDR[,CIDR]")]
+    cluster_cidr: Vec<IpNet>,
+    /// Prefix of a node's part of the IPv4 range.
+    #[arg(long, default_value_t = 24, value_name = "BITS")]
+    node_cidr_mask_size_ipv4: u8,
+    /// Prefix of a node's part of the IPv6 range.
+    #[arg(long, default_value_t = 64, value_name = "BITS")]
+    node_cidr_mask_size_ipv6: u8,
+}
+
+impl Nodes {
+    /// What there is to give, if anything.
+    pub fn pools(&self) -> anyhow::Result<Option<nodeipam::Pools>> {
+        let prefix = |range: &IpNet| {
+            if range.addr().is_ipv4() { self.node_cidr_mask_size_ipv4 } else { self.node_cidr_mask_size_ipv6 }
+        };
+        let ranges: Vec<(IpNet, u8)> = self.cluster_cidr.iter().map(|range| (*range, prefix(range))).collect();
+        if ranges.is_empty() {
+            return Ok(None);
+        }
+        nodeipam::Pools::new(&ranges).map(Some).map_err(|error| anyhow::Error::new(error).context("--cluster-cidr"))
     }
 }
 

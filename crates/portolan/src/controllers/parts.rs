@@ -6,7 +6,9 @@ use anyhow::{Result, bail};
 use futures::future;
 use kube::Client;
 use portolan_cloud::remote::Remote;
-use portolan_controllers::{endpoints, endpointslice, loadbalancer, mirroring, repair, servicecidr, workloads};
+use portolan_controllers::{
+    endpoints, endpointslice, loadbalancer, mirroring, nodeipam, repair, servicecidr, workloads,
+};
 use portolan_events::{Recorder, SeriesRecorder, Vocabulary};
 use portolan_runtime::Metrics;
 use prometheus_client::registry::Registry;
@@ -36,6 +38,8 @@ pub struct Running {
     tasks: JoinSet<Part>,
     recorders: Vec<Recorder>,
     series: Vec<SeriesRecorder>,
+    /// For the part that gives them out.
+    pools: Option<nodeipam::Pools>,
     stop: CancellationToken,
 }
 
@@ -71,8 +75,13 @@ impl Running {
 impl Wiring<'_> {
     /// Starts the parts; they end with `stop`.
     pub fn start(self, parts: &[Part], stop: &CancellationToken) -> Result<Running> {
-        let mut running =
-            Running { tasks: JoinSet::new(), recorders: Vec::new(), series: Vec::new(), stop: stop.clone() };
+        let mut running = Running {
+            tasks: JoinSet::new(),
+            recorders: Vec::new(),
+            series: Vec::new(),
+            pools: self.options.nodes.pools()?,
+            stop: stop.clone(),
+        };
         for part in parts {
             self.start_one(*part, stop.clone(), &mut running);
         }
@@ -149,6 +158,15 @@ impl Wiring<'_> {
                 let name = workloads::nodes::NAME;
                 let (recorder, metrics) = (self.recorder(name, running), self.metrics(name));
                 running.spawn(part, workloads::nodes::run(client, recorder, metrics, stop));
+            }
+            Part::NodeIpam => {
+                let Some(pools) = running.pools.take() else {
+                    warn!(%part, "does not run: no --cluster-cidr says what there is to give");
+                    return;
+                };
+                let name = nodeipam::NAME;
+                let (recorder, metrics) = (self.recorder(name, running), self.metrics("node-ipam-controller"));
+                running.spawn(part, nodeipam::run(client, recorder, pools, metrics, stop));
             }
             Part::ServiceCidr => {
                 let name = servicecidr::NAME;

@@ -30,6 +30,8 @@ pub enum Part {
     GarbageCollector,
     /// Readiness of nodes whose lease has expired.
     Nodes,
+    /// Pod ranges of nodes.
+    NodeIpam,
     /// ServiceCIDRs: whether they are in use.
     ServiceCidr,
     /// Addresses and ports of Services that are allocated twice, or not at all.
@@ -64,6 +66,7 @@ const PARTS: &[Entry] = &[
     entry(Part::ServiceAccount, "serviceaccount-controller", &["serviceaccount"], false),
     entry(Part::GarbageCollector, "garbage-collector-controller", &["garbagecollector"], false),
     entry(Part::Nodes, "node-lifecycle-controller", &["nodelifecycle", "nodes"], false),
+    entry(Part::NodeIpam, "node-ipam-controller", &["nodeipam"], false),
     entry(Part::ServiceCidr, "service-cidr-controller", &["servicecidr"], false),
     // Upstream's run within its API server and have no name in a list.
     entry(Part::Repair, "allocation-repair-controller", &["repair"], false),
