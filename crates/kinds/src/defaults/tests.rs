@@ -105,3 +105,35 @@ fn namespaces_carry_their_name() {
     let namespace = defaulted("", "namespaces", json!({"metadata": {"name": "a"}}));
     assert_eq!(namespace["metadata"]["labels"]["kubernetes.io/metadata.name"], "a");
 }
+
+#[test]
+fn a_field_that_became_a_list_agrees_with_its_list() {
+    let ips =
+        |status: Value| defaulted("", "pods", json!({"spec": {"containers": []}, "status": status}))["status"].clone();
+    let rows = [
+        (json!({"podIP": "10.0.0.1"}), json!({"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}]})),
+        (json!({"podIPs": [{"ip": "10.0.0.1"}]}), json!({"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}]})),
+        (
+            json!({"podIP": "10.0.0.2", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]}),
+            json!({"podIP": "10.0.0.2", "podIPs": [{"ip": "10.0.0.2"}]}),
+        ),
+        (
+            json!({"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]}),
+            json!({"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]}),
+        ),
+        (json!({}), json!({})),
+    ];
+    for (given, expected) in rows {
+        assert_eq!(ips(given.clone()), expected, "{given}");
+    }
+    let node = defaulted("", "nodes", json!({"spec": {"podCIDR": "10.244.0.0/24"}}));
+    assert_eq!(node["spec"]["podCIDRs"], json!(["10.244.0.0/24"]));
+    assert_eq!(node["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"], 0);
+    assert_eq!(node["status"]["nodeInfo"]["kubeletVersion"], "");
+}
+
+#[test]
+fn endpoints_of_slices_have_conditions() {
+    let slice = defaulted("discovery.k8s.io", "endpointslices", json!({"endpoints": [{"addresses": ["10.0.0.1"]}]}));
+    assert_eq!(slice["endpoints"][0]["conditions"], json!({}));
+}

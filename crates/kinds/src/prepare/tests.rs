@@ -153,3 +153,22 @@ fn namespaces_keep_their_finalizer_until_finalized() {
     assert_eq!(updated(namespaces, &old, change.clone(), Part::Main)["spec"], old["spec"]);
     assert_eq!(updated(namespaces, &old, change, Part::Finalize)["spec"]["finalizers"], json!([]));
 }
+
+#[test]
+fn the_status_of_a_range_carries_no_metadata() {
+    let ranges = find("networking.k8s.io", "v1", "servicecidrs").unwrap();
+    let mut old = json!({"metadata": {"name": "a"}, "spec": {"cidrs": ["10.0.0.0/24"]}, "status": {"conditions": []}});
+    ranges.prepare_create(&mut old);
+    assert_eq!((&old["status"], old["metadata"].get("generation")), (&json!({}), None));
+    let change = json!({"metadata": {"labels": {"a": "b"}}, "status": {"conditions": [{"type": "Ready"}]}});
+    let new = updated(ranges, &old, change, Part::Status);
+    assert!(new["metadata"].get("labels").is_none());
+    assert_eq!(new["status"]["conditions"][0]["type"], "Ready");
+}
+
+#[test]
+fn nobody_sends_traffic_to_an_external_name() {
+    let change = json!({"spec": {"type": "ExternalName", "externalName": "a.example"}});
+    let new = updated(services(), &balancer(), change, Part::Main);
+    assert!(new["spec"].get("internalTrafficPolicy").is_none());
+}

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod addresses;
 mod workloads;
 
 use serde_json::{Value, json};
