@@ -265,7 +265,12 @@ impl Group {
     }
 }
 
+/// Whether the hints of a Service are those of the topology mode, or may be: without a selector, or as an ExternalName, the
+/// slices stay as they were under an earlier annotation.
 fn topology_mode(service: &Value) -> bool {
+    if service["spec"]["type"] == "ExternalName" || service["spec"]["selector"].is_null() {
+        return true;
+    }
     let annotations = &service["metadata"]["annotations"];
     let mode = MODES.iter().find_map(|name| annotations[*name].as_str());
     mode.is_some_and(|mode| mode == "Auto" || mode == "auto")

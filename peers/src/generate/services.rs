@@ -164,9 +164,12 @@ impl Generator {
         let key = self.some_key(&services, |_| true)?;
         let mut service = services.get(&key)?.clone();
         let body = self.change(&mut service)?;
+        // What the controllers wrote last stays as it is from then on: it must not be chance what that was.
+        let frozen = !service.selector || service.kind == Kind::External;
         self.model.services.insert(key.clone(), service);
         let title = format!("change Service {}/{}: {body}", key.0, key.1);
-        Some(Step::new(title, vec![Request::merge(request::SERVICES, &key.0, &key.1, body)]))
+        let step = Step::new(title, vec![Request::merge(request::SERVICES, &key.0, &key.1, body)]);
+        Some(Step { after_rest: frozen, ..step })
     }
 
     fn change(&mut self, service: &mut Service) -> Option<Value> {
