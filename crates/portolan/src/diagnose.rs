@@ -11,6 +11,7 @@ use kube::{
 use portolan_catalogue::Lang;
 use portolan_diagnose::Diagnosis;
 use portolan_objects::ObjectKey;
+use portolan_runtime::client::tolerant;
 
 use crate::{
     cli::{Answer, Format},
@@ -50,7 +51,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         let config = config(options).await?;
         let namespace = options.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let url = config.cluster_url.to_string();
-        let client = Client::try_from(config).context("cannot make a client from the kubeconfig")?;
+        let client = Client::try_from(config).map(tolerant).context("cannot make a client from the kubeconfig")?;
         let key = ObjectKey { namespace, name: name.to_owned() };
         portolan_diagnose::run(client, &key).await.with_context(|| format!("cannot look at Service {key} on {url}"))
     })?;

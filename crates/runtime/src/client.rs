@@ -1,11 +1,13 @@
 //! The way to the API of any cluster.
 
 mod metrics;
+mod tolerant;
 mod transport;
 
 use std::path::{Path, PathBuf};
 
 pub use metrics::register;
+pub use tolerant::tolerant;
 
 use kube::{
     Client, Config,
@@ -42,7 +44,7 @@ pub enum ConnectError {
 /// what the API's log calls it.
 pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>, agent: &str) -> Result<Client, ConnectError> {
     let config = configure(kubeconfig, context).await?;
-    transport::client(config, agent).map_err(ConnectError::Client)
+    transport::client(config, agent).map(tolerant).map_err(ConnectError::Client)
 }
 
 async fn configure(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Config, ConnectError> {

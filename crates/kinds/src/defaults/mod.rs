@@ -16,7 +16,10 @@ pub(crate) use service::is_external as is_external_service;
 /// See [`crate::Resource::default`].
 pub(crate) fn apply(model: Model, value: &mut Value) {
     match model {
-        Model::Service => service::apply(value),
+        Model::Service => {
+            service::apply(value);
+            condition_times(value);
+        }
         Model::Pod => {
             pod::spec(object(value, "spec"));
             pod::pod_only(object(value, "spec"));
@@ -51,9 +54,17 @@ pub(crate) fn apply(model: Model, value: &mut Value) {
         | Model::CoreEvent
         | Model::NewEvent
         | Model::Lease
-        | Model::ServiceCidr
         | Model::IpAddress
         | Model::Review => {}
+        Model::ServiceCidr => condition_times(value),
+    }
+}
+
+/// Upstream's conditions have no time that can be absent: who writes one without gets the zero back, which is a null.
+fn condition_times(value: &mut Value) {
+    if value["status"]["conditions"].is_array() {
+        items_mut(object(value, "status"), "conditions")
+            .for_each(|condition| set_default(condition, "lastTransitionTime", Value::Null));
     }
 }
 

@@ -19,7 +19,7 @@ use portolan_cloud::local::Local;
 use portolan_controllers::{endpoints, endpointslice, loadbalancer, mirroring, repair, servicecidr, workloads};
 use portolan_events::{Recorder, SeriesRecorder, Vocabulary};
 use portolan_netns::broker::BrokerClient;
-use portolan_runtime::Metrics;
+use portolan_runtime::{Metrics, client};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -62,7 +62,7 @@ struct Counters {
 impl Parts {
     /// An administrator's client.
     pub fn admin(&self) -> Client {
-        self.server.client("admin", &["system:masters"])
+        client::tolerant(self.server.client("admin", &["system:masters"]))
     }
 
     /// Pods first, while the API can still be told of their end; then everything else; then the store is closed.
@@ -149,7 +149,7 @@ pub async fn start(
 impl Parts {
     /// A client for a component, under the name that the component has in a real cluster.
     fn component(&self, name: &str) -> Client {
-        self.server.client(name, &["system:authenticated"])
+        client::tolerant(self.server.client(name, &["system:authenticated"]))
     }
 
     /// A client for a controller, which has a service account of its own.
@@ -226,7 +226,9 @@ impl Parts {
             stop.clone(),
         );
         let (server, page) = (self.server.clone(), self.server.clone());
-        let client = move |name: &'static str| server.client(&service_account(name), &["system:authenticated"]);
+        let client = move |name: &'static str| {
+            client::tolerant(server.client(&service_account(name), &["system:authenticated"]))
+        };
         let metrics =
             move |name: &'static str| page.register_metrics(|page| Metrics::register(page, &metric_name(name)));
         let workloads = workloads::run_all(client, Vocabulary::Full, metrics, stop.clone());

@@ -23,7 +23,7 @@ use kube::{
 use tokio::time::Sleep;
 use tower::{BoxError, Service, ServiceBuilder, layer::layer_fn, retry::Policy};
 
-use super::metrics::REST;
+use super::{metrics::REST, tolerant::is_watch};
 
 /// Connecting may take this long.
 const CONNECT: Duration = Duration::from_secs(30);
@@ -157,8 +157,7 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let method = request.method().clone();
-        let watch =
-            request.uri().query().is_some_and(|query| query.contains("watch=1") || query.contains("watch=true"));
+        let watch = is_watch(request.uri());
         let (answer, host) = (self.inner.call(request), self.host.clone());
         Box::pin(async move {
             let begun = tokio::time::Instant::now();

@@ -3,8 +3,14 @@
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use kube::{Api, api::PostParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
+use kube::{
+    Api, Client,
+    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+};
+use portolan_apiserver::{Config, Server};
+use portolan_runtime::client::tolerant;
+use serde_json::json;
 
 use crate::{
     front::{Fault, Front},
@@ -88,4 +94,27 @@ async fn a_cut_connection_is_replaced() {
     front.up();
     within("an answer", namespaces.get("default")).await.unwrap();
     assert_eq!(front.connections(), 2);
+}
+
+/// A Service that somebody wrote so once made every list of Services unreadable, and no balancer was made any more.
+#[tokio::test]
+async fn a_condition_without_a_time_is_read() {
+    let server = Server::open(Config::default()).await.unwrap();
+    let client = server.client("admin", &["system:masters"]);
+    let services = |client: &Client| Api::<Service>::default_namespaced(client.clone());
+    let service = json!({"metadata": {"name": "web"}, "spec": {"ports": [{"port": 80}]}});
+    services(&client).create(&PostParams::default(), &serde_json::from_value(service).unwrap()).await.unwrap();
+    let condition = json!({"type": "A", "status": "True", "reason": "R", "message": "", "lastTransitionTime": null});
+    let change = Patch::Strategic(json!({"status": {"conditions": [condition]}}));
+    let raw = Api::<DynamicObject>::default_namespaced_with(client.clone(), &ApiResource::erase::<Service>(&()));
+    let stored = raw.patch_status("web", &PatchParams::default(), &change).await.unwrap();
+    assert!(stored.data["status"]["conditions"][0]["lastTransitionTime"].is_null());
+
+    let list = ListParams::default();
+    if services(&client).list(&list).await.is_ok() {
+        panic!("the typed structs have become content: `tolerant` is no longer needed");
+    }
+    let read = services(&tolerant(client)).list(&list).await.unwrap();
+    let conditions = read.items.iter().filter_map(|found| found.status.as_ref()?.conditions.as_ref());
+    assert_eq!(conditions.flatten().map(|condition| &*condition.type_).collect::<Vec<_>>(), ["A"]);
 }
