@@ -87,13 +87,16 @@ pub struct Cluster<'a> {
 }
 
 impl<'a> Cluster<'a> {
-    /// Starts control plane, two nodes, kube-proxy and DNS. `without` are controllers that stay off.
+    /// Starts a dual-stack control plane, three nodes in three zones, kube-proxy and DNS. `without` are controllers that
+    /// stay off.
     pub fn up(oracle: &'a Oracle, directory: PathBuf, without: &[&str]) -> Result<Self> {
         let cluster = Self { oracle, directory };
         let off: Vec<String> = without.iter().map(|name| format!("-{name}")).collect();
         let controllers = format!("*{}", off.iter().map(|name| format!(",{name}")).collect::<String>());
         let directory = cluster.directory.to_string_lossy();
-        oracle.run("cluster", &["up", "--dir", &directory, "--", "--kcm-controllers", &controllers])?;
+        let arguments =
+            ["up", "--dir", &directory, "--nodes", "3", "--", "--dual-stack", "--kcm-controllers", &controllers];
+        oracle.run("cluster", &arguments)?;
         Ok(cluster)
     }
 
