@@ -189,19 +189,30 @@ impl Candidate {
         }
     }
 
-    /// One attempt, from the first request to its result.
+    /// One attempt, from the first request to its result. Whatever failed on the way, it is told in one line.
     async fn attempt(&mut self) -> Step {
         let mut request = self.election.begin(Instant::now(), Timestamp::now());
+        let mut trouble = None;
         loop {
-            let answer = self.ask(&request).await;
+            let answer = self.ask(&request).await.unwrap_or_else(|error| {
+                trouble = error.or(trouble.take());
+                Answer::Failed
+            });
             match self.election.answer(Instant::now(), &request, answer) {
                 Step::Ask(next) => request = *next,
-                step => return step,
+                step => {
+                    if let Some(error) = trouble {
+                        warn!(lease = self.lease, error, "cannot use the lease");
+                    }
+                    return step;
+                }
             }
         }
     }
 
-    async fn ask(&self, request: &Request) -> Answer {
+    /// # Errors
+    /// What went wrong, in words, unless it was only that somebody else was faster.
+    async fn ask(&self, request: &Request) -> Result<Answer, Option<String>> {
         let parameters = PostParams::default();
         let answer = async {
             match request {
@@ -212,20 +223,14 @@ impl Candidate {
         };
         // Half the deadline, as kube-controller-manager has it: a request that hangs leaves time for another one.
         match tokio::time::timeout(self.timing.renew_deadline / 2, answer).await {
-            Ok(Ok(Some(lease))) => Answer::Lease(Box::new(lease)),
-            Ok(Ok(None)) => Answer::Missing,
+            Ok(Ok(Some(lease))) => Ok(Answer::Lease(Box::new(lease))),
+            Ok(Ok(None)) => Ok(Answer::Missing),
             Ok(Err(error)) if crate::is_code(&error, 409) => {
                 debug!(lease = self.lease, error = crate::describe(&error), "somebody else wrote the lease");
-                Answer::Failed
+                Err(None)
             }
-            Ok(Err(error)) => {
-                warn!(lease = self.lease, error = crate::describe(&error), "cannot use the lease");
-                Answer::Failed
-            }
-            Err(_) => {
-                warn!(lease = self.lease, "no answer about the lease");
-                Answer::Failed
-            }
+            Ok(Err(error)) => Err(Some(crate::describe(&error))),
+            Err(_) => Err(Some("no answer in time".to_owned())),
         }
     }
 
@@ -234,12 +239,18 @@ impl Candidate {
         if !self.election.has_asked() {
             return;
         }
-        let Answer::Lease(lease) = self.ask(&Request::Get).await else { return };
-        if let Some(freed) = self.election.release(&lease, Timestamp::now())
-            && let Answer::Lease(_) = self.ask(&Request::Update(freed)).await
-        {
-            info!(lease = self.lease, "lease handed over");
+        match self.free().await {
+            Ok(true) => info!(lease = self.lease, "lease handed over"),
+            Ok(false) | Err(None) => {}
+            Err(Some(error)) => warn!(lease = self.lease, error, "cannot hand the lease over, it has to run out"),
         }
+    }
+
+    /// Whether this candidate held it and no longer does.
+    async fn free(&self) -> Result<bool, Option<String>> {
+        let Answer::Lease(lease) = self.ask(&Request::Get).await? else { return Ok(false) };
+        let Some(freed) = self.election.release(&lease, Timestamp::now()) else { return Ok(false) };
+        self.ask(&Request::Update(freed)).await.map(|answer| matches!(answer, Answer::Lease(_)))
     }
 
     fn tell(&self, notify: &impl Fn(Notice, &Lease), notice: Notice) {

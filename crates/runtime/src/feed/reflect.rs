@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, io, pin::Pin, time::Duration};
 use futures::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use kube::{Client, core::Status, runtime::watcher};
 use serde::{Deserialize, de::DeserializeOwned};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::{Change, pause::Pause};
 use crate::lenient;
@@ -219,8 +219,20 @@ impl<K: DeserializeOwned, T> Reflect<K, T> {
         let delay = self.pause.next(error.retry_after());
         let error: &dyn std::error::Error = error;
         let error = crate::Failure::new(error).message;
-        warn!(kind = self.kind, error, ?delay, "cannot follow, trying again");
+        let failures = self.pause.failures();
+        match self.pause.is_news() {
+            true => warn!(kind = self.kind, error, failures, ?delay, "cannot follow, trying again"),
+            false => debug!(kind = self.kind, error, failures, ?delay, "cannot follow, trying again"),
+        }
         tokio::time::sleep(delay).await;
+    }
+
+    /// Something came through.
+    fn worked(&mut self) {
+        let failures = self.pause.worked();
+        if failures > 0 {
+            info!(kind = self.kind, failures, "follows again");
+        }
     }
 
     async fn list(&mut self, from: &str) -> Result<Change<T>, ReflectError> {
@@ -263,7 +275,7 @@ impl<K: DeserializeOwned, T> Reflect<K, T> {
         later.reverse();
         self.early = later;
         self.state = State::Open(Box::new(lines));
-        self.pause.worked();
+        self.worked();
         Ok(Change::Reset(objects))
     }
 
@@ -280,7 +292,7 @@ impl<K: DeserializeOwned, T> Reflect<K, T> {
         }
         self.version = Some(list.metadata.resource_version);
         self.state = State::Listed;
-        self.pause.worked();
+        self.worked();
         Ok(Change::Reset(list.items.into_iter().map(self.handling.keep).collect()))
     }
 
@@ -339,7 +351,7 @@ impl<K: DeserializeOwned, T> Reflect<K, T> {
             Some(Line::Deleted(object)) => Change::Delete(self.keep(object)),
             Some(Line::Bookmark(bookmark)) => {
                 self.version = Some(bookmark.metadata.resource_version);
-                self.pause.worked();
+                self.worked();
                 return Ok(None);
             }
             Some(Line::Error(status)) => return Err(ReflectError::Ended(status)),
@@ -349,7 +361,7 @@ impl<K: DeserializeOwned, T> Reflect<K, T> {
                 return if short { Err(ReflectError::Read(io::ErrorKind::UnexpectedEof.into())) } else { Ok(None) };
             }
         };
-        self.pause.worked();
+        self.worked();
         Ok(Some(change))
     }
 
