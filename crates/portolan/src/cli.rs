@@ -10,6 +10,10 @@ use portolan_catalogue::Lang;
 use crate::{apiserver, controllers, demo, up};
 use crate::{diagnose, echo, explain, output, probe};
 
+/// What is logged unless something else is asked for. kube warns of an answer that it cannot read with the answer itself,
+/// which may be all Services of a cluster; whoever asked says what was wrong with it, so nothing is lost.
+const LOG: &str = "warn,kube_client=error";
+
 /// The Kubernetes Service network in one binary, and the doctor for it.
 ///
 /// Start with `portolan demo`: it boots a whole Service network, sends real packets through it, breaks it, finds the
@@ -18,7 +22,7 @@ use crate::{diagnose, echo, explain, output, probe};
 #[command(name = "portolan", version, max_term_width = 110, propagate_version = true)]
 pub struct Arguments {
     /// What to log, as in `info` or `portolan_proxy=debug,warn`.
-    #[arg(long, global = true, env = "PORTOLAN_LOG", default_value = "warn", value_name = "FILTER")]
+    #[arg(long, global = true, env = "PORTOLAN_LOG", default_value = LOG, value_name = "FILTER")]
     pub log: String,
     #[command(subcommand)]
     command: Command,
