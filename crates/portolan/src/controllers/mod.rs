@@ -11,11 +11,13 @@ mod options;
 mod parts;
 mod process;
 mod select;
+mod settled;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use kube::Client;
+use portolan_runtime::Failure;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -24,7 +26,7 @@ pub use options::Options;
 use crate::{output, signals::Signals};
 use http::{Page, Role};
 use parts::Wiring;
-use select::{Part, select};
+use settled::Settled;
 
 /// What the API's log calls this program.
 const AGENT: &str = concat!("portolan/", env!("CARGO_PKG_VERSION"), " (controllers)");
@@ -33,16 +35,15 @@ const LINGER: Duration = Duration::from_millis(200);
 
 /// Runs until Ctrl-C or SIGTERM.
 pub fn run(options: &Options) -> Result<ExitCode> {
-    let parts = select(&options.choice.controllers).map_err(|words| anyhow::anyhow!("--controllers: {words}"))?;
+    let settled = Settled::new(options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(live(options, &parts));
+    let result = runtime.block_on(live(options, settled));
     runtime.shutdown_timeout(LINGER);
     result
 }
 
-async fn live(options: &Options, parts: &[Part]) -> Result<ExitCode> {
+async fn live(options: &Options, settled: Settled) -> Result<ExitCode> {
     let mut signals = Signals::new()?;
-    let provider = options.cloud.provider()?.map(Arc::new);
     let client = connect(options).await?;
     let page = Arc::new(Page::new());
     let stop = CancellationToken::new();
@@ -53,13 +54,11 @@ async fn live(options: &Options, parts: &[Part]) -> Result<ExitCode> {
         tokio::spawn(http::serve(listener, page.clone(), serving.clone()));
     }
     tokio::spawn(memory::give_back(serving.clone()));
-    let wiring = Wiring { client, options, provider, page: page.clone() };
+    let wiring = Wiring { client, options, settled, page: page.clone() };
     let work = async {
         match options.election.leader_elect {
-            true => {
-                election::lead(connect(options).await?, options, &page, |told| work(wiring, parts, told), &stop).await
-            }
-            false => work(wiring, parts, stop.clone()).await,
+            true => election::lead(connect(options).await?, options, &page, |told| work(wiring, told), &stop).await,
+            false => work(wiring, stop.clone()).await,
         }
     };
     tokio::pin!(work);
@@ -82,13 +81,14 @@ async fn connect(options: &Options) -> Result<Client> {
     let cluster = &options.cluster;
     portolan_runtime::client::connect(cluster.kubeconfig.as_deref(), cluster.context.as_deref(), AGENT)
         .await
-        .context("cannot connect to a cluster")
+        // kube repeats causes in its own messages; the chain as it is would say them twice.
+        .map_err(|error| anyhow::Error::new(Failure::new(&error)).context("cannot connect to a cluster"))
 }
 
 /// What the leader does, from its first list to the last Event.
-async fn work(wiring: Wiring<'_>, parts: &[Part], stop: CancellationToken) -> Result<()> {
+async fn work(wiring: Wiring<'_>, stop: CancellationToken) -> Result<()> {
     let page = wiring.page.clone();
-    let running = wiring.start(parts, &stop)?;
+    let running = wiring.start(&stop);
     *page.role.lock() = Role::Working;
     running.ended().await
 }

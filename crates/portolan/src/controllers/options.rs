@@ -9,20 +9,16 @@ use portolan_controllers::{endpoints, endpointslice, loadbalancer, mirroring, no
 use portolan_events::Vocabulary;
 use portolan_runtime::leader::Timing;
 
+use super::select;
 use crate::up::parse_range;
 
 /// Runs the controllers of the Service network on any cluster, in place of upstream's
 ///
-/// It keeps Endpoints, EndpointSlices and, with a provider, load balancers in step with Services.
-/// Switch the controllers of the same names off in kube-controller-manager first: two of a kind
-/// would fight. Several processes can run at once: one holds the Lease and works, the others stand by.
-///
-/// Examples:
-///   portolan controllers --kubeconfig admin.conf --leader-elect=false
-///   portolan controllers --controllers='*,-endpoints-controller' --vocabulary upstream
-///   portolan controllers --cloud-provider remote --cloud-endpoint /run/balancers.sock
+/// It keeps Endpoints, EndpointSlices and, with a provider, load balancers in step with Services. Switch the controllers
+/// of the same names off in kube-controller-manager first: two of a kind would fight. Several processes can run at once:
+/// one holds the Lease and works, the others stand by.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = after_help())]
 pub struct Options {
     #[command(flatten)]
     pub cluster: Cluster,
@@ -38,6 +34,16 @@ pub struct Options {
     pub cloud: Cloud,
     #[command(flatten)]
     pub serving: Serving,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  portolan controllers --kubeconfig admin.conf --leader-elect=false
+  portolan controllers --controllers=-endpoints --vocabulary upstream
+  portolan controllers --cloud-provider remote --cloud-endpoint /run/balancers.sock";
+
+fn after_help() -> String {
+    format!("{}\n{EXAMPLES}", select::table())
 }
 
 /// Which cluster.
@@ -56,7 +62,8 @@ pub struct Cluster {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What runs")]
 pub struct Choice {
-    /// `*` is the Service network; `foo` adds a controller, `-foo` leaves it out; a wrong name lists the right ones.
+    /// `*` is the Service network, `foo` adds a controller, `-foo` leaves it out. With nothing but `-foo`, the rest of
+    /// `*` runs; in kube-controller-manager nothing would. The names are below.
     #[arg(long, value_delimiter = ',', default_value = "*", allow_hyphen_values = true, value_name = "LIST")]
     pub controllers: Vec<String>,
     /// Whose words Events use.

@@ -2,10 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use futures::future;
 use kube::Client;
-use portolan_cloud::remote::Remote;
 use portolan_controllers::{
     endpoints, endpointslice, loadbalancer, mirroring, nodeipam, repair, servicecidr, workloads,
 };
@@ -16,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{http::Page, options::Options, select::Part};
+use super::{http::Page, options::Options, select::Part, settled::Settled};
 
 /// At the end, Events that were reported already get this long to be written.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -27,8 +26,8 @@ pub struct Wiring<'a> {
     pub client: Client,
     /// How they run.
     pub options: &'a Options,
-    /// Who makes load balancers.
-    pub provider: Option<Arc<Remote>>,
+    /// What runs.
+    pub settled: Settled,
     /// Where they count.
     pub page: Arc<Page>,
 }
@@ -38,8 +37,6 @@ pub struct Running {
     tasks: JoinSet<Part>,
     recorders: Vec<Recorder>,
     series: Vec<SeriesRecorder>,
-    /// For the part that gives them out.
-    pools: Option<nodeipam::Pools>,
     stop: CancellationToken,
 }
 
@@ -74,21 +71,13 @@ impl Running {
 
 impl Wiring<'_> {
     /// Starts the parts; they end with `stop`.
-    pub fn start(self, parts: &[Part], stop: &CancellationToken) -> Result<Running> {
-        let mut running = Running {
-            tasks: JoinSet::new(),
-            recorders: Vec::new(),
-            series: Vec::new(),
-            pools: self.options.nodes.pools()?,
-            stop: stop.clone(),
-        };
-        for part in parts {
+    pub fn start(self, stop: &CancellationToken) -> Running {
+        let mut running =
+            Running { tasks: JoinSet::new(), recorders: Vec::new(), series: Vec::new(), stop: stop.clone() };
+        for part in &self.settled.parts {
             self.start_one(*part, stop.clone(), &mut running);
         }
-        if running.tasks.is_empty() {
-            bail!("nothing runs: --controllers selects no part that can");
-        }
-        Ok(running)
+        running
     }
 
     fn start_one(&self, part: Part, stop: CancellationToken, running: &mut Running) {
@@ -111,10 +100,8 @@ impl Wiring<'_> {
                 running.spawn(part, mirroring::run(client, recorder, tuning.mirroring(), metrics, stop));
             }
             Part::ServiceLb => {
-                let Some(provider) = self.provider.clone() else {
-                    warn!(%part, "does not run: no --cloud-provider makes load balancers");
-                    return;
-                };
+                // Without one, the part is not among the settled ones.
+                let Some(provider) = self.settled.provider.clone() else { return };
                 let metrics = self.count(loadbalancer::Metrics::register);
                 let recorder = self.recorder(loadbalancer::NAME, running);
                 running.spawn(part, loadbalancer::run(client, recorder, provider, cloud.config(tuning), metrics, stop));
@@ -160,10 +147,7 @@ impl Wiring<'_> {
                 running.spawn(part, workloads::nodes::run(client, recorder, metrics, stop));
             }
             Part::NodeIpam => {
-                let Some(pools) = running.pools.take() else {
-                    warn!(%part, "does not run: no --cluster-cidr says what there is to give");
-                    return;
-                };
+                let Some(pools) = self.settled.pools.clone() else { return };
                 let name = nodeipam::NAME;
                 let (recorder, metrics) = (self.recorder(name, running), self.metrics("node-ipam-controller"));
                 running.spawn(part, nodeipam::run(client, recorder, pools, metrics, stop));

@@ -1,7 +1,8 @@
 //! Which controllers run: the table of all, and the meaning of `--controllers`.
 //!
 //! Names, short names and the reading of the list are kube-controller-manager's (`cmd/kube-controller-manager/names`,
-//! `controller-manager/app/helper.go`), so that a list that works there works here.
+//! `controller-manager/app/helper.go`), so that a list that works there works here. One thing is added: a list that only
+//! leaves something out means everything else. There it means that nothing runs, which nobody can want.
 
 use std::fmt;
 
@@ -85,37 +86,61 @@ impl fmt::Display for Part {
     }
 }
 
+/// A part that should run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Selected {
+    /// Which.
+    pub part: Part,
+    /// Whether the list has its name; otherwise it is one of those that run by default.
+    pub named: bool,
+}
+
 /// The parts that the list asks for, in the order of the table.
 ///
 /// # Errors
 /// Names what the list contains that is no controller, and the names that are.
-pub fn select(list: &[String]) -> Result<Vec<Part>, String> {
+pub fn select(list: &[String]) -> Result<Vec<Selected>, String> {
     for item in list {
         let name = item.strip_prefix('-').unwrap_or(item);
         if item != "*" && find(name).is_none() {
             return Err(format!("`{name}` is no controller; known are `*`, {}", known()));
         }
     }
-    Ok(PARTS.iter().filter(|entry| is_enabled(entry, list)).map(|entry| entry.part).collect())
+    let excludes = |item: &String| item.starts_with('-');
+    let defaults = list.iter().any(|item| item == "*") || list.iter().all(excludes);
+    let selected = PARTS.iter().filter_map(|entry| {
+        let named = mention(entry, list);
+        let runs = named.unwrap_or(entry.default && defaults);
+        runs.then_some(Selected { part: entry.part, named: named.is_some() })
+    });
+    Ok(selected.collect())
 }
 
-/// The first item that names the part decides; without one, `*` means the parts that are on by default.
-fn is_enabled(entry: &Entry, list: &[String]) -> bool {
-    let named = list.iter().find_map(|item| {
+/// What the list says on the part, if it names it: the first item that does so decides.
+fn mention(entry: &Entry, list: &[String]) -> Option<bool> {
+    list.iter().find_map(|item| {
         let (wanted, name) = item.strip_prefix('-').map_or((true, item.as_str()), |name| (false, name));
         find(name).is_some_and(|found| found.part == entry.part).then_some(wanted)
-    });
-    named.unwrap_or(entry.default && list.iter().any(|item| item == "*"))
+    })
 }
 
 fn find(name: &str) -> Option<&'static Entry> {
     PARTS.iter().find(|entry| entry.name == name || entry.aliases.contains(&name))
 }
 
-/// All names with their aliases, for messages and help.
-pub fn known() -> String {
+/// All names with their aliases, for messages.
+fn known() -> String {
     let names = PARTS.iter().map(|entry| format!("{} ({})", entry.name, entry.aliases.join(", ")));
     names.collect::<Vec<_>>().join(", ")
+}
+
+/// All names, one a line, for the help.
+pub fn table() -> String {
+    let lines = |default: bool| {
+        let entries = PARTS.iter().filter(move |entry| entry.default == default);
+        entries.map(|entry| format!("  {:<35} {}\n", entry.name, entry.aliases.join(", "))).collect::<String>()
+    };
+    format!("Controllers that `*` means:\n{}\nOnly if they are named:\n{}", lines(true), lines(false))
 }
 
 #[cfg(test)]
@@ -126,8 +151,12 @@ mod tests {
 
     use super::*;
 
-    fn selected(list: &str) -> Result<Vec<Part>, String> {
+    fn selected(list: &str) -> Result<Vec<Selected>, String> {
         select(&list.split(',').map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    fn parts(list: &str) -> Vec<Part> {
+        selected(list).unwrap().into_iter().map(|selected| selected.part).collect()
     }
 
     #[test]
@@ -142,13 +171,38 @@ mod tests {
             ("*,-endpoints", without(Part::Endpoints)),
             ("-endpoints-controller,*", without(Part::Endpoints)),
             ("*,deployment", with(Part::Deployment)),
-            ("-endpoints", vec![]),
             // The first word on a controller counts.
             ("-endpoints,endpoint,*", without(Part::Endpoints)),
             ("endpoint,-endpoints-controller", vec![Part::Endpoints]),
         ];
-        for (list, parts) in cases {
-            assert_eq!(selected(list).unwrap(), parts, "{list}");
+        for (list, expected) in cases {
+            assert_eq!(parts(list), expected, "{list}");
+        }
+    }
+
+    /// kube-controller-manager runs nothing then.
+    #[test]
+    fn a_list_that_only_leaves_something_out_means_the_rest() {
+        for list in ["-endpoints", "-endpoints-controller,-endpoint", "-deployment,-endpoints"] {
+            assert_eq!(parts(list), parts("*,-endpoints"), "{list}");
+        }
+        assert_eq!(parts("-endpoints,deployment"), [Part::Deployment], "it names what it wants");
+        assert_eq!(parts("-endpoints,-endpointslice,-mirroring,-service"), []);
+    }
+
+    #[test]
+    fn what_is_named_is_known_from_what_runs_by_default() {
+        let named = |list| selected(list).unwrap().into_iter().map(|selected| selected.named).collect::<Vec<_>>();
+        assert_eq!(named("*"), [false; 4]);
+        assert_eq!(named("*,service"), [false, false, false, true]);
+        assert_eq!(named("-endpoints"), [false; 3]);
+    }
+
+    #[test]
+    fn the_help_has_every_name() {
+        let table = table();
+        for entry in PARTS {
+            assert!(table.contains(&format!("  {} ", entry.name)) && table.contains(entry.aliases[0]), "{table}");
         }
     }
 

@@ -316,11 +316,29 @@ fn a_leader_that_cannot_renew_ends_in_time() {
     cluster.api().ended(10);
 }
 
+/// While nobody answers, the log stays short: one line for each attempt at the Lease, few of each watch.
+#[test]
+fn an_api_that_is_away_does_not_fill_the_log() {
+    let mut cluster = Cluster::start();
+    let mut leader = Joined::start(&cluster.kubeconfig, &[]);
+    leader.ready();
+    cluster.api().signal(Signal::SIGTERM);
+    cluster.api().ended(10);
+    assert!(!leader.process.ended(20).success());
+    let complaint = leader.process.complaint();
+    let about = |word: &str| complaint.lines().filter(|line| line.contains(word)).count();
+    // 500 ms apart, for less than the 2 s of the deadline.
+    assert!((1..=4).contains(&about("cannot use the lease")), "{complaint}");
+    // 200 ms, 400 ms and 800 ms apart at least; the third of them is no news.
+    assert!((1..=3).contains(&about("kind=\"EndpointSlice\"").div_ceil(2)), "{complaint}");
+    assert_eq!(about("--cloud-provider"), 0, "nobody asked for load balancers: {complaint}");
+}
+
 /// Each controller can be left out, and a wrong name is answered with the right ones.
 #[test]
 fn the_list_decides_what_runs() {
     let cluster = Cluster::start();
-    let joined = Joined::start(&cluster.kubeconfig, &["--leader-elect=false", "--controllers=*,-endpoints"]);
+    let joined = Joined::start(&cluster.kubeconfig, &["--leader-elect=false", "--controllers=-endpoints"]);
     joined.ready();
     cluster.serve("web");
     cluster.sliced("web");
@@ -334,6 +352,26 @@ fn the_list_decides_what_runs() {
     assert!(!wrong.ended(10).success());
     let complaint = wrong.complaint();
     assert!(complaint.contains("endpointslices") && complaint.contains("endpointslice-controller"), "{complaint}");
+}
+
+/// Wrong options are refused before anything is printed, and causes are said once.
+#[test]
+fn what_cannot_run_says_so_and_nothing_else() {
+    let cases: [(&[&str], &str); 3] = [
+        (&["--controllers=service"], "service-lb-controller needs --cloud-provider"),
+        (&["--leader-elect-renew-deadline=20s"], "longer than the renew deadline"),
+        (&["--kubeconfig=/nowhere"], "No such file or directory"),
+    ];
+    for (arguments, words) in cases {
+        let mut process = Process::start(&[&["controllers", "--metrics-bind-address=127.0.0.1:0"], arguments].concat());
+        assert_eq!(process.ended(10).code(), Some(2));
+        let mut printed = String::new();
+        process.out.read_to_string(&mut printed).unwrap();
+        assert_eq!(printed, "", "{arguments:?}");
+        let complaint = process.complaint();
+        let complaint = complaint.lines().find(|line| line.starts_with("portolan: ")).unwrap();
+        assert_eq!(complaint.matches(words).count(), 1, "{complaint}");
+    }
 }
 
 /// `portolan apiserver` and `portolan controllers` with everything named are a whole control plane.
