@@ -2,6 +2,7 @@
 //! plans without I/O and applies; `portolan_runtime::run` is the loop of all of them.
 
 mod backends;
+mod batch;
 pub mod endpoints;
 pub mod endpointslice;
 mod gone;

@@ -110,7 +110,7 @@ impl Remote {
     }
 
     fn unreachable(&self, error: &dyn Error) -> CloudError {
-        let message = format!("cannot connect to {}: {error}; is the provider running?", self.endpoint);
+        let message = format!("cannot connect to {} (is the provider running?): {error}", self.endpoint);
         CloudError::new(Class::Unreachable, "ConnectionFailed", message)
     }
 

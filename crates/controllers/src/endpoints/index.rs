@@ -8,11 +8,10 @@ use portolan_runtime::{Change, Observed};
 use super::{
     Input,
     apply::Written,
-    batch::Batch,
     plan::{self, EndpointsPlan},
     stored::Stored,
 };
-use crate::{backends::Backends, trigger::Triggers};
+use crate::{backends::Backends, batch::Batch, trigger::Triggers};
 
 /// Everything that a plan is made from.
 #[derive(Debug)]

@@ -11,7 +11,6 @@
 //! Upstream: `pkg/controller/endpoint`, `pkg/api/v1/endpoints`.
 
 mod apply;
-pub(crate) mod batch;
 mod index;
 mod plan;
 pub(crate) mod repack;
@@ -30,12 +29,14 @@ use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use apply::Written;
-use batch::Batch;
 use index::Index;
 use plan::EndpointsPlan;
 use stored::Stored;
 
-use crate::backends::{Pod, Watched};
+use crate::{
+    backends::{Pod, Watched},
+    batch::Batch,
+};
 
 const NAME: &str = "endpoint-controller";
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(5), max: Duration::from_secs(1000), attempts: Some(15) };

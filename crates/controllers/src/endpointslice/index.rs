@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     backends::{Backends, Watched},
-    endpoints::batch::Batch,
+    batch::Batch,
     trigger::Triggers,
 };
 

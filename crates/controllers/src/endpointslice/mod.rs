@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     backends::{Pod, Watched},
-    endpoints::batch::Batch,
+    batch::Batch,
 };
 use apply::Written;
 use index::Index;

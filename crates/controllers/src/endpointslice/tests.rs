@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     backends::{Pod, Watched, watched::Facts},
-    endpoints::batch::Batch,
+    batch::Batch,
 };
 
 /// The Service that most tests are about.

@@ -20,7 +20,7 @@ use super::{
     plan::{self, MirrorPlan, Totals, Writes},
     slices::Slices,
 };
-use crate::endpoints::batch::Batch;
+use crate::batch::Batch;
 
 /// Label that keeps an Endpoints from being mirrored, with the value `true`.
 const SKIP: &str = "endpointslice.kubernetes.io/skip-mirror";

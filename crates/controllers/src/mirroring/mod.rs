@@ -28,7 +28,7 @@ use portolan_runtime::{Backoff, Change, Failure, Inputs, Options, Reconciler};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::endpoints::batch::Batch;
+use crate::batch::Batch;
 use apply::Written;
 use index::Index;
 pub use metrics::Metrics;

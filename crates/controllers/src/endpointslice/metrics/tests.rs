@@ -13,7 +13,7 @@ fn names_are_those_of_upstream() {
     let mut fixture = Fixture::with_max(2);
     fixture.index = crate::endpointslice::index::Index::new(
         crate::endpointslice::pace::Pace::new(std::time::Duration::ZERO).0,
-        crate::endpoints::batch::Batch::new(std::time::Duration::ZERO).0,
+        crate::batch::Batch::new(std::time::Duration::ZERO).0,
         metrics.clone(),
         2,
     );
