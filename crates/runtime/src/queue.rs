@@ -85,6 +85,8 @@ pub struct Queue<K> {
     again: HashSet<K>,
     delayed: BTreeSet<(Instant, u64)>,
     delayed_keys: HashMap<u64, K>,
+    /// The one entry of `delayed` that each key has.
+    delays: HashMap<K, (Instant, u64)>,
     failures: HashMap<K, u32>,
     sequence: u64,
 }
@@ -102,6 +104,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
             again: HashSet::new(),
             delayed: BTreeSet::new(),
             delayed_keys: HashMap::new(),
+            delays: HashMap::new(),
             failures: HashMap::new(),
             sequence: 0,
         }
@@ -123,13 +126,23 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         }
     }
 
-    /// Asks for work on `key` after `delay`.
+    /// Asks for work on `key` after `delay`; of two such wishes the earlier counts. Otherwise every change of a key that
+    /// fails would begin one more row of retries.
     pub fn add_after(&mut self, key: K, delay: Duration) {
         if delay.is_zero() {
             return self.add(key);
         }
+        let due = Instant::now() + delay;
+        if let Some(earlier) = self.delays.get(&key) {
+            if earlier.0 <= due {
+                return;
+            }
+            self.delayed.remove(earlier);
+            self.delayed_keys.remove(&earlier.1);
+        }
         let number = self.number();
-        self.delayed.insert((Instant::now() + delay, number));
+        self.delayed.insert((due, number));
+        self.delays.insert(key.clone(), (due, number));
         self.delayed_keys.insert(number, key);
     }
 
@@ -172,6 +185,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
             }
             self.delayed.remove(&(due, id));
             if let Some(key) = self.delayed_keys.remove(&id) {
+                self.delays.remove(&key);
                 self.add(key);
             }
         }
@@ -233,6 +247,23 @@ mod tests {
         queue.add("a");
         assert_eq!(queue.pop(), None, "one worker per key");
         queue.done(&"a");
+        assert_eq!(queue.pop(), Some("a"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_is_delayed_once_and_the_earlier_time_counts() {
+        let mut queue = Queue::new("test", BACKOFF, None);
+        for seconds in [10, 5, 20] {
+            queue.add_after("a", Duration::from_secs(seconds));
+        }
+        assert_eq!(queue.len(), 1);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(queue.pop(), Some("a"));
+        queue.done(&"a");
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(queue.pop(), None, "the other two times are gone");
+        queue.add_after("a", Duration::from_secs(1));
+        tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(queue.pop(), Some("a"));
     }
 
