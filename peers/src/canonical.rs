@@ -143,6 +143,9 @@ impl Reader<'_> {
             tree[*part] = object[*part].clone();
         }
         // The default, written out or not.
+        if tree.pointer("/spec/type") == Some(&Value::from("ExternalName")) {
+            tree["spec"]["internalTrafficPolicy"] = Value::Null;
+        }
         if tree.pointer("/spec/publishNotReadyAddresses") == Some(&Value::Bool(false)) {
             tree["spec"]["publishNotReadyAddresses"] = Value::Null;
         }

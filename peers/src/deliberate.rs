@@ -53,6 +53,56 @@ pub const LEFT_OUT: &[LeftOut] = &[
     },
 ];
 
+/// What a comparison of states does not show, or what upstream has nothing to compare with.
+pub const BEYOND: &[LeftOut] = &[
+    LeftOut {
+        what: "When a Service is looked at",
+        upstream: "not for the terminal phase of a pod alone, nor for an Endpoints object that somebody has edited",
+        ours: "for both, at once",
+    },
+    LeftOut {
+        what: "Writes that change nothing",
+        upstream: "a truncated Endpoints object with every sync, slices in some cases of topology mode `Auto`",
+        ours: "left out",
+    },
+    LeftOut {
+        what: "The placeholder slice of an earlier Service of the same name",
+        upstream: "is taken for the Service's own; garbage collection then takes it away",
+        ours: "is replaced",
+    },
+    LeftOut {
+        what: "Large Services with a batch period of 0",
+        upstream: "are written with every change",
+        ours: "wait until their pods are quiet for 40 us for each pod (5,000 pods: 0.2 s), at most four times that",
+    },
+    LeftOut {
+        what: "Calls to a provider of load balancers",
+        upstream: "one worker, no budget; pauses of 5 s to 300 s without jitter; nodes are compared by name and provider id",
+        ours: "four workers, a budget of calls, jitter; a changed address of a node counts, and a Service in back-off hears of nodes \
+               with its next ensure",
+    },
+    LeftOut {
+        what: "A balancer that was deleted behind the controller's back, or that no Service owns any more",
+        upstream: "stays away, stays",
+        ours: "is made again with its address; is deleted when two lists running show it without a Service",
+    },
+    LeftOut {
+        what: "Words of the full vocabulary: the guide's reasons, the condition `Why`, DeleteLoadBalancerFailed for a Service that is there",
+        upstream: "has none of them",
+        ours: "`--vocabulary upstream` leaves them out",
+    },
+    LeftOut {
+        what: "A ClusterIP that no range contains (API server)",
+        upstream: "`the provided network does not match the current range` since IPAddress objects",
+        ours: "`the provided IP (...) is not in the valid range. The range of valid IPs is ...`, upstream's older text, which helps",
+    },
+    LeftOut {
+        what: "Repair of addresses and ports (API server)",
+        upstream: "every 3 minutes; PortNotAllocated, PortRangeFull, ServiceCIDRFull exist",
+        ours: "an IPAddress deleted under its Service is back at once; the three cannot be true, ports are allocated in what is stored",
+    },
+];
+
 /// The differences that are meant.
 pub const DELIBERATE: &[Deliberate] = &[Deliberate {
     what: "Somebody takes the label `kubernetes.io/service-name` or `endpointslice.kubernetes.io/managed-by` off a managed slice: \
@@ -104,6 +154,16 @@ pub const LOOSE: &[Loose] = &[
                  hash map is kinder; ours follows at once",
     },
     Loose {
+        what: "`internalTrafficPolicy` of a Service of type ExternalName",
+        how: "not compared",
+        reason: "upstream shows it in watches and in no answer; ours never",
+    },
+    Loose {
+        what: "Fields that say no more than their absence (`publishNotReadyAddresses: false`, empty conditions and lists)",
+        how: "as absent",
+        reason: "Go leaves some of them out and writes others as null",
+    },
+    Loose {
         what: "uid, resourceVersion, generation, creationTimestamp, managedFields",
         how: "a uid is compared as the object that it belongs to; the rest is not compared",
         reason: "every API server gives its own",
@@ -139,6 +199,10 @@ pub fn document() -> String {
     }
     text.push_str("\n## Left out of the sequence\n\n| what | upstream | ours |\n|---|---|---|\n");
     for entry in LEFT_OUT {
+        text.push_str(&format!("| {} | {} | {} |\n", entry.what, entry.upstream, entry.ours));
+    }
+    text.push_str("\n## Beyond the comparison\n\n| what | upstream | ours |\n|---|---|---|\n");
+    for entry in BEYOND {
         text.push_str(&format!("| {} | {} | {} |\n", entry.what, entry.upstream, entry.ours));
     }
     text
