@@ -82,7 +82,12 @@ impl Index {
                 self.by_slices.add(touched, dirty);
             }
             Input::PodsDue(key) => self.by_pods.due(key, dirty),
-            Input::SlicesDue(key) => self.by_slices.due(key, dirty),
+            Input::SlicesDue(key) => {
+                self.by_slices.due(key, &mut touched);
+                // By now the answers are there: what has turned out to be this controller's own is no reason to look, and
+                // least of all before the pods have waited.
+                dirty.extend(touched.into_iter().filter(|key| self.slices.is_news(key)));
+            }
         }
     }
 

@@ -79,16 +79,27 @@ impl Default for Config {
 pub async fn run(client: Client, recorder: Recorder, config: Config, metrics: Metrics, stop: CancellationToken) {
     let own = format!("{}={}", labels::SLICE_MANAGED_BY, labels::SLICE_CONTROLLER);
     let slices: Api<Watched<Slice>> = Api::all(client.clone());
-    let (by_pods, pods_due) = Pace::new(config.batch_period);
-    let (by_slices, slices_due) = Batch::new(config.batch_period.max(SLICE_DELAY));
     let pods: Api<Watched<Pod>> = Api::all(client.clone());
     let inputs = Inputs::new()
         .all(&client, |change| Input::Service(Box::new(change)))
         .watch_into(pods, watcher::Config::default(), Watched::into_facts, |change| Input::Pod(Box::new(change)))
         .all(&client, |change| Input::Node(Box::new(change)))
-        .watch(slices, watcher::Config::default().labels(&own), |change| Input::Slice(Box::new(change)))
-        .signal(pods_due.map(Input::PodsDue))
-        .signal(slices_due.map(Input::SlicesDue));
+        .watch(slices, watcher::Config::default().labels(&own), |change| Input::Slice(Box::new(change)));
+    run_on(inputs, client, recorder, config, metrics, stop).await;
+}
+
+/// The controller on these watches.
+async fn run_on(
+    watches: Inputs<Input>,
+    client: Client,
+    recorder: Recorder,
+    config: Config,
+    metrics: Metrics,
+    stop: CancellationToken,
+) {
+    let (by_pods, pods_due) = Pace::new(config.batch_period);
+    let (by_slices, slices_due) = Batch::new(config.batch_period.max(SLICE_DELAY));
+    let inputs = watches.signal(pods_due.map(Input::PodsDue)).signal(slices_due.map(Input::SlicesDue));
     let index = Index::new(by_pods, by_slices, metrics.clone(), config.max_endpoints_per_slice);
     let part = metrics.part.clone();
     let controller = Controller { index, client, recorder, metrics };

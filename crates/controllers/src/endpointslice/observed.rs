@@ -26,6 +26,8 @@ pub(crate) struct Slices {
     /// Names of the slices of each Service.
     of_service: HashMap<ObjectKey, BTreeSet<String>>,
     gone: Gone,
+    /// What the watch has shown of the slices of each Service and this controller does not know as its own.
+    news: HashMap<ObjectKey, Vec<News>>,
     /// The first complete set has come.
     complete: bool,
 }
@@ -37,29 +39,44 @@ struct Held {
     written: Option<i64>,
 }
 
+/// A state of a slice, or its end. The watch is often faster than the answer to a write, above all to one of several:
+/// what comes later may show that it was an echo.
+#[derive(Debug, Clone)]
+struct News {
+    uid: Option<String>,
+    revision: Option<u64>,
+}
+
+impl News {
+    fn of(slice: &Slice) -> Self {
+        Self { uid: slice.metadata.uid.clone(), revision: revision(slice) }
+    }
+}
+
 impl Slices {
     /// Takes what the watch shows and pushes the Services that have to be looked at because of it, after a while.
     pub(crate) fn changed(&mut self, change: Change<Watched<Slice>>, dirty: &mut Vec<ObjectKey>) {
         match change {
-            Change::Apply(slice) => self.put(slice.facts, dirty),
+            Change::Apply(slice) => self.show(slice.facts, dirty),
             Change::Delete(slice) => self.remove(&slice.facts, dirty),
             Change::Reset(slices) => {
                 let mut gone: HashSet<ObjectKey> = self.held.keys().cloned().collect();
                 for slice in slices {
                     gone.remove(&slice.facts.key());
-                    self.put(slice.facts, dirty);
+                    self.show(slice.facts, dirty);
                 }
                 // Not remembered as gone: the set may be older than a slice that was made meanwhile, and then the watch
                 // shows it next.
                 for key in gone {
                     if let Some(held) = self.held.remove(&key) {
                         self.unfile(&held.slice);
-                        dirty.extend(held.slice.service());
+                        self.note(News::of(&held.slice), held.slice.service(), dirty);
                     }
                 }
                 // At the start every Service is looked at anyway.
                 if !std::mem::replace(&mut self.complete, true) {
                     dirty.clear();
+                    self.news.clear();
                 }
             }
         }
@@ -69,7 +86,10 @@ impl Slices {
     pub(crate) fn wrote(&mut self, slice: Slice) {
         let (key, generation) = (slice.key(), slice.metadata.generation);
         let uid = slice.metadata.uid.clone();
-        self.put(slice, &mut Vec::new());
+        let (service, now) = (slice.service(), revision(&slice));
+        // It was written on top of all that came before it.
+        self.explain(service, |news| news.uid == uid && news.revision.is_some_and(|then| now >= Some(then)));
+        self.put(slice);
         if let Some(held) = self.held.get_mut(&key).filter(|held| held.slice.metadata.uid == uid) {
             held.written = generation.or(Some(0));
         }
@@ -79,8 +99,14 @@ impl Slices {
     pub(crate) fn deleted(&mut self, slice: &Slice) {
         if let Some(uid) = &slice.metadata.uid {
             self.gone.deleted(uid);
+            self.explain(slice.service(), |news| news.uid.as_ref() == Some(uid));
         }
         self.take_out(slice);
+    }
+
+    /// A Service has waited after a change of its slices: whether somebody else's change is among what was shown.
+    pub(crate) fn is_news(&mut self, service: &ObjectKey) -> bool {
+        self.news.remove(service).is_some()
     }
 
     /// The slices of this Service that nobody has begun to delete, sorted by name.
@@ -91,29 +117,56 @@ impl Slices {
         slices.cloned().collect()
     }
 
-    fn put(&mut self, slice: Slice, dirty: &mut Vec<ObjectKey>) {
+    fn show(&mut self, slice: Slice, dirty: &mut Vec<ObjectKey>) {
+        let news = News::of(&slice);
+        let touched = self.put(slice);
+        self.note(news, touched, dirty);
+    }
+
+    fn note(&mut self, news: News, touched: impl IntoIterator<Item = ObjectKey>, dirty: &mut Vec<ObjectKey>) {
+        for service in touched {
+            self.news.entry(service.clone()).or_default().push(news.clone());
+            dirty.push(service);
+        }
+    }
+
+    /// Forgets news that was an echo.
+    fn explain(&mut self, service: Option<ObjectKey>, echo: impl Fn(&News) -> bool) {
+        if let Some(service) = service
+            && let Some(news) = self.news.get_mut(&service)
+        {
+            news.retain(|one| !echo(one));
+            if news.is_empty() {
+                self.news.remove(&service);
+            }
+        }
+    }
+
+    /// Returns the Services for which this may be news.
+    fn put(&mut self, slice: Slice) -> Vec<ObjectKey> {
+        let mut touched = Vec::new();
         if self.gone.is_before(slice.metadata.uid.as_ref(), revision(&slice)) {
-            return;
+            return touched;
         }
         let key = slice.key();
         let service = slice.service();
         let before = self.held.get(&key).filter(|held| held.slice.metadata.uid == slice.metadata.uid);
         let mut written = None;
         match before {
-            None => dirty.extend(service.clone()),
+            None => touched.extend(service.clone()),
             Some(before) => {
                 let (old, new) = (revision(&before.slice), revision(&slice));
                 if new.is_some() && old >= new {
-                    return;
+                    return touched;
                 }
                 written = before.written;
                 let was_of = before.slice.service();
                 if was_of == service {
                     // Changes of nothing but metadata do not raise the generation.
                     let news = written.is_none_or(|written| slice.metadata.generation.is_none_or(|now| now > written));
-                    dirty.extend(service.clone().filter(|_| news));
+                    touched.extend(service.clone().filter(|_| news));
                 } else {
-                    dirty.extend(was_of.into_iter().chain(service.clone()));
+                    touched.extend(was_of.into_iter().chain(service.clone()));
                 }
             }
         }
@@ -125,6 +178,7 @@ impl Slices {
             self.of_service.entry(service).or_default().insert(key.name.clone());
         }
         self.held.insert(key, Held { slice: Arc::new(slice), written });
+        touched
     }
 
     fn remove(&mut self, slice: &Slice, dirty: &mut Vec<ObjectKey>) {
@@ -132,7 +186,7 @@ impl Slices {
             self.gone.left(uid, revision(slice));
         }
         if let Some(held) = self.take_out(slice) {
-            dirty.extend(held.slice.service());
+            self.note(News::of(slice), held.slice.service(), dirty);
         }
     }
 

@@ -1,6 +1,8 @@
 //! What the tests of this module share: objects as a watch delivers them, and an API that takes plans.
 #![allow(clippy::unwrap_used)]
 
+mod timing;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};

@@ -125,3 +125,43 @@ fn a_set_that_is_older_than_a_slice_does_not_lose_it() {
     assert_eq!(take(&mut slices, Change::Apply(slice(3, 10))), ["web"], "what the watch shows after the set");
     assert_eq!(held(&slices, "web"), ["3@10"]);
 }
+
+#[test]
+fn an_echo_before_the_answer_is_no_news_and_the_change_of_another_is() {
+    let web = ObjectKey::new("shop", "web");
+    let elsewhere = changed(slice(3, 10), &[(LABEL, json!("db"))]);
+    type Row = (&'static str, Vec<Change<Value>>, fn(&mut Slices), bool);
+    let rows: Vec<Row> = vec![
+        ("nothing", vec![], |_| {}, false),
+        ("an echo", vec![Change::Apply(slice(3, 9))], |slices| slices.wrote(read(&slice(3, 9))), false),
+        ("on top of it", vec![Change::Apply(slice(2, 8))], |slices| slices.wrote(read(&slice(3, 9))), false),
+        ("never answered", vec![Change::Apply(slice(3, 9))], |_| {}, true),
+        (
+            "an echo and more",
+            vec![Change::Apply(slice(3, 9)), Change::Apply(slice(4, 10))],
+            |slices| slices.wrote(read(&slice(3, 9))),
+            true,
+        ),
+        (
+            "an echo, and then it is taken away",
+            vec![Change::Apply(slice(3, 9)), Change::Apply(elsewhere)],
+            |slices| slices.wrote(read(&slice(3, 9))),
+            true,
+        ),
+        (
+            "the echo of a deletion",
+            vec![Change::Apply(slice(3, 9)), Change::Delete(slice(3, 10))],
+            |slices| slices.deleted(&read(&slice(3, 9))),
+            false,
+        ),
+        ("deleted by another", vec![Change::Apply(slice(3, 9)), Change::Delete(slice(3, 10))], |_| {}, true),
+    ];
+    for (what, changes, answer, expected) in rows {
+        let mut slices = Slices::default();
+        take(&mut slices, Change::Reset(Vec::new()));
+        changes.into_iter().for_each(|change| drop(take(&mut slices, change)));
+        answer(&mut slices);
+        assert_eq!(slices.is_news(&web), expected, "{what}");
+        assert!(!slices.is_news(&web), "{what}: asked once");
+    }
+}
