@@ -73,8 +73,9 @@ impl Running {
                 Set::SlicesAndEndpoints => "endpointslice,endpoints",
             };
             let log = places.out.join("bench-portolan.log");
-            let process =
-                Process::start(&places.portolan, &controllers_arguments(&plane.kubeconfig(), controllers), &log)?;
+            let mut arguments = controllers_arguments(&plane.kubeconfig(), controllers);
+            arguments.append(&mut flags);
+            let process = Process::start(&places.portolan, &arguments, &log)?;
             return Ok(Self { pid: process.pid(), ours: Some(process) });
         }
         let controllers = match set {
