@@ -3,7 +3,7 @@
 //! Causes are real: exclusion labels, a taken address, writes that the API refuses (`/debug/faults`), a port that a
 //! process holds, a resolver list that is too long, a provider that says no.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use portolan_cloud::{
     remote::serve,
@@ -155,10 +155,25 @@ fn refused_writes_of_endpoints_say_so() {
     kubectl.ok(&["label", "service", "web", "tier=front"]).unwrap();
     let words = "Failed to update endpoint default/web";
     described(&kubectl, &["service", "web"], &[("Warning", "FailedToUpdateEndpoint", from, words)]);
-    refuse(&kubectl, user, "delete", "endpoints");
-    kubectl.ok(&["delete", "service", "web"]).unwrap();
-    described(&kubectl, &["endpoints", "web"], &[("Warning", "FailedToDeleteEndpoint", from, "default/web")]);
     network.stop().unwrap();
+}
+
+/// The API server takes a Service's Endpoints away with it; what the controller has to delete is what was left behind.
+#[test]
+fn a_refused_deletion_of_orphaned_endpoints_says_so() {
+    let Some(alone) = Alone::start("a_refused_deletion_of_orphaned_endpoints_says_so") else { return };
+    let kubectl = &alone.kubectl;
+    apply(kubectl, &[json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "orphan"}})]);
+    let error = json!({"code": 403, "reason": "Forbidden", "message": "endpoints is forbidden: exceeded quota: tiny"});
+    faults(kubectl, &json!([{"verbs": ["delete"], "resources": ["endpoints"], "error": error}]));
+    let _controllers = alone.controllers(&["--controllers=endpoints-controller"]);
+    let from = "endpoint-controller";
+    described(kubectl, &["endpoints", "orphan"], &[("Warning", "FailedToDeleteEndpoint", from, "default/orphan")]);
+    faults(kubectl, &json!([]));
+    until("the end of the orphan", 60, || {
+        let output = kubectl.run(&["get", "endpoints", "orphan"], "").unwrap();
+        if output.code == 0 { Err(output.stdout) } else { Ok(()) }
+    });
 }
 
 /// Waits until the object exists.
@@ -234,42 +249,54 @@ fn a_resolver_list_that_is_too_long_says_so_and_the_pod_starts() {
     network.stop().unwrap();
 }
 
-/// An API server, and controllers whose provider does what a script says.
-struct Cloudy {
-    provider: Arc<Scripted>,
+/// An API server and nothing else.
+struct Alone {
     kubectl: Kubectl,
-    _parts: [Process; 2],
-    _runtime: Runtime,
-    _directory: TempDir,
+    kubeconfig: PathBuf,
+    directory: TempDir,
+    _api: Process,
 }
 
-impl Cloudy {
+impl Alone {
     fn start(test: &str) -> Option<Self> {
         let kubectl = kubectls_or_skip(test).pop()?;
         let directory = TempDir::new().unwrap();
-        let (kubeconfig, socket) = (directory.path().join("kubeconfig"), directory.path().join("provider"));
-        let (out, endpoint) = (kubeconfig.to_str().unwrap(), socket.to_str().unwrap());
-        let runtime = Runtime::new().unwrap();
-        let provider = Arc::new(Scripted::new("203.0.113.0/28".parse().unwrap(), Script::default()));
-        let listener = runtime.block_on(async { UnixListener::bind(&socket).unwrap() });
-        runtime.spawn(serve(listener, provider.clone(), CancellationToken::new()));
+        let kubeconfig = directory.path().join("kubeconfig");
+        let out = kubeconfig.to_str().unwrap();
         let api = Process::start(&["apiserver", "--ephemeral", "--listen", "127.0.0.1:0", "--kubeconfig-out", out]);
         until("the kubeconfig", 30, || if kubeconfig.exists() { Ok(()) } else { Err(String::new()) });
         let kubectl = kubectl.connect(&kubeconfig, directory.path());
         until("the API", 30, || kubectl.ok(&["get", "namespaces"]).map_err(|error| error.to_string()));
-        let arguments = [
-            "controllers",
-            "--kubeconfig",
-            out,
-            "--leader-elect=false",
-            "--metrics-bind-address=0",
-            "--controllers=service-lb-controller",
-            "--cloud-provider=remote",
-            "--cloud-endpoint",
-            endpoint,
-        ];
-        let parts = [api, Process::start(&arguments)];
-        Some(Self { provider, kubectl, _parts: parts, _runtime: runtime, _directory: directory })
+        Some(Self { kubectl, kubeconfig, directory, _api: api })
+    }
+
+    fn controllers(&self, options: &[&str]) -> Process {
+        let kubeconfig = self.kubeconfig.to_str().unwrap();
+        let common = ["controllers", "--kubeconfig", kubeconfig, "--leader-elect=false", "--metrics-bind-address=0"];
+        Process::start(&[&common, options].concat())
+    }
+}
+
+/// Controllers whose provider does what a script says.
+struct Cloudy {
+    provider: Arc<Scripted>,
+    alone: Alone,
+    _controllers: Process,
+    _runtime: Runtime,
+}
+
+impl Cloudy {
+    fn start(test: &str) -> Option<Self> {
+        let alone = Alone::start(test)?;
+        let socket = alone.directory.path().join("provider");
+        let runtime = Runtime::new().unwrap();
+        let provider = Arc::new(Scripted::new("203.0.113.0/28".parse().unwrap(), Script::default()));
+        let listener = runtime.block_on(async { UnixListener::bind(&socket).unwrap() });
+        runtime.spawn(serve(listener, provider.clone(), CancellationToken::new()));
+        let endpoint = socket.to_str().unwrap();
+        let options = ["--controllers=service-lb-controller", "--cloud-provider=remote", "--cloud-endpoint", endpoint];
+        let controllers = alone.controllers(&options);
+        Some(Self { provider, alone, _controllers: controllers, _runtime: runtime })
     }
 
     fn refuse(&self, call: Call, code: &str) {
@@ -281,7 +308,7 @@ impl Cloudy {
 #[test]
 fn a_provider_that_refuses_is_quoted() {
     let Some(cloudy) = Cloudy::start("a_provider_that_refuses_is_quoted") else { return };
-    let (kubectl, from) = (&cloudy.kubectl, "service-controller");
+    let (kubectl, from) = (&cloudy.alone.kubectl, "service-controller");
     cloudy.refuse(Call::Ensure, "UnauthorizedOperation");
     apply(kubectl, &[balancer("web")]);
     let words = "Error syncing load balancer: failed to ensure load balancer: UnauthorizedOperation";
@@ -308,4 +335,41 @@ fn a_provider_that_refuses_is_quoted() {
         let output = kubectl.run(&["get", "service", "web"], "").unwrap();
         if output.code == 0 { Err(output.stdout) } else { Ok(()) }
     });
+}
+
+/// The directory of a pod's logs on a node of this network, which keeps nothing elsewhere.
+fn pod_directory(network: &Network, node: &str, pod: &str) -> PathBuf {
+    until("the pod's directory", 30, || {
+        let folders = std::fs::read_dir(network.home()).unwrap().flatten();
+        let pods =
+            folders.filter_map(|folder| std::fs::read_dir(folder.path().join("nodes").join(node).join("pods")).ok());
+        let mut found = pods.flatten().flatten().filter(|found| found.file_name().to_string_lossy().contains(pod));
+        found.next().map(|found| found.path()).ok_or_else(|| "not there".to_owned())
+    })
+}
+
+/// How often a container has run is told by its logs; where they should be is something else.
+#[test]
+fn a_state_that_cannot_be_told_says_so_until_it_can() {
+    const TEST: &str = "a_state_that_cannot_be_told_says_so_until_it_can";
+    let Some(kubectl) = kubectls_or_skip(TEST).pop() else { return };
+    let Some(network) = network_or_skip(TEST, PORTOLAN, &["--image", "shell=/bin/sh"]) else { return };
+    let kubectl = network.connect(&kubectl);
+    let flag = network.home().join("flag");
+    let script = format!("until test -e {}; do sleep 0.05; done", flag.display());
+    let mut again = pod("again", json!({"nodeName": "node1", "containers": [{"args": ["-c", script]}]}));
+    again["spec"]["containers"][0]["image"] = "shell".into();
+    apply(&kubectl, &[again]);
+    kubectl.ok(&["wait", "--for=condition=Ready", "pod/again", "--timeout=30s"]).unwrap();
+    let logs = pod_directory(&network, "node1", "again").join("echo");
+    until("the container's log", 30, || if logs.exists() { Ok(()) } else { Err(String::new()) });
+    std::fs::remove_dir_all(&logs).unwrap();
+    std::fs::write(&logs, "not a directory").unwrap();
+    std::fs::write(&flag, "").unwrap();
+    let words = "error determining status: cannot read the logs of container echo";
+    described(&kubectl, &["pod", "again"], &[("Warning", "FailedSync", "kubelet", words)]);
+    std::fs::remove_file(&flag).unwrap();
+    std::fs::remove_file(&logs).unwrap();
+    kubectl.ok(&["wait", "--for=condition=Ready", "pod/again", "--timeout=60s"]).unwrap();
+    network.stop().unwrap();
 }
