@@ -69,6 +69,8 @@ struct Row {
     result: String,
     seconds: String,
     test: String,
+    /// Why it failed or was skipped.
+    why: String,
 }
 
 /// Runs the task.
@@ -92,7 +94,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let mut failed = 0;
     for suite in SUITES.iter().filter(|suite| options.only.as_deref().is_none_or(|only| only == suite.name)) {
         let rows = e2e(&oracle, &cluster, suite, &options.out)?;
-        failed += rows.iter().filter(|row| row.result != "PASS").count();
+        failed += rows.iter().filter(|row| row.result == "FAIL").count();
         tables.push((suite, rows));
     }
     if let Some(controllers) = &mut controllers {
@@ -207,13 +209,14 @@ fn e2e(oracle: &Oracle, cluster: &Cluster<'_>, suite: &Suite, out: &Path) -> Res
     Ok(rows)
 }
 
-/// The rows of a table: result, seconds, name, message; sorted by name.
+/// The rows of a table: result, seconds, name, why; sorted by name.
 fn rows(text: &str) -> Vec<Row> {
     let mut rows: Vec<Row> = text
         .lines()
         .filter_map(|line| {
             let mut cells = line.split('\t').map(str::to_owned);
-            Some(Row { result: cells.next()?, seconds: cells.next()?, test: cells.next()? })
+            let (result, seconds, test) = (cells.next()?, cells.next()?, cells.next()?);
+            Some(Row { result, seconds, test, why: cells.next().unwrap_or_default() })
         })
         .collect();
     rows.sort_by(|a, b| a.test.cmp(&b.test));
@@ -237,7 +240,9 @@ fn page(tables: &[(&Suite, Vec<Row>)]) -> String {
         text += &format!("\n## {}\n\n{passed} passed, {failed} failed, {skipped} skipped.\n\n", suite.title);
         text += "| result | seconds | test |\n|---|---:|---|\n";
         for row in rows {
-            text += &format!("| {} | {} | {} |\n", row.result, row.seconds, row.test.replace('|', "\\|"));
+            let why = if row.why.is_empty() { String::new() } else { format!(": {}", row.why) };
+            text +=
+                &format!("| {} | {} | {} |\n", row.result, row.seconds, (row.test.clone() + &why).replace('|', "\\|"));
         }
     }
     text
@@ -258,9 +263,9 @@ mod tests {
     #[test]
     fn a_table_is_read_and_counted() {
         let rows = rows("PASS\t2.1\tServices b\t\nFAIL\t0.3\tServices a\tit broke\n");
-        assert_eq!(rows[0], Row { result: "FAIL".into(), seconds: "0.3".into(), test: "Services a".into() });
+        assert_eq!((&*rows[0].result, &*rows[0].test, &*rows[0].why), ("FAIL", "Services a", "it broke"));
         let page = page(&[(&SUITES[0], rows)]);
         assert!(page.contains("1 passed, 1 failed, 0 skipped."));
-        assert!(page.contains("| PASS | 2.1 | Services b |"));
+        assert!(page.contains("| PASS | 2.1 | Services b |\n") && page.contains("| Services a: it broke |\n"));
     }
 }
