@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Result, bail};
 use futures::StreamExt;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::{Api, Client, runtime::watcher};
+use kube::{
+    Api, Client,
+    runtime::{WatchStreamExt, watcher},
+};
 use parking_lot::Mutex;
 use tokio::{sync::Notify, task::JoinHandle};
 
@@ -102,7 +105,7 @@ impl Drop for Slices {
 }
 
 async fn follow(api: Api<EndpointSlice>, shared: Arc<Shared>) {
-    let mut events = std::pin::pin!(watcher(api, watcher::Config::default()));
+    let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
     while let Some(event) = events.next().await {
         {
             let mut state = shared.state.lock();
