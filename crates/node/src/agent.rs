@@ -12,7 +12,7 @@ use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Pod, Secret};
 use kube::{Api, Client};
 use portolan_alloc::PodAddresses;
-use portolan_catalogue::Reason;
+use portolan_catalogue::{Reason, Severity};
 use portolan_events::{Recorder, Vocabulary};
 use portolan_objects::{ObjectKey, pod as reading};
 use portolan_runtime::describe;
@@ -88,6 +88,11 @@ impl Agent {
     /// Reports an event on an object.
     pub fn event(&self, regarding: &ObjectReference, reason: Reason, message: impl Into<String>) {
         self.recorder.event(regarding, reason, message);
+    }
+
+    /// The same with a type of its own: some reasons are bad news in one place and no news in another.
+    pub fn event_as(&self, severity: Severity, regarding: &ObjectReference, reason: Reason, message: &str) {
+        self.recorder.event_as(severity, regarding, reason, message);
     }
 
     /// Whose words the events use.

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, ObjectReference, Pod};
 use nix::sys::signal::Signal;
-use portolan_catalogue::Reason;
+use portolan_catalogue::{Reason, Severity};
 use tokio::{
     sync::{oneshot, watch},
     time::Instant,
@@ -183,9 +183,14 @@ impl Supervisor {
     }
 
     fn event(&self, reason: Reason, message: impl Into<String>) {
+        self.agent.event(&self.regarding(), reason, message);
+    }
+
+    /// The container as events name it.
+    fn regarding(&self) -> ObjectReference {
         let list = if self.role == Role::Main { "containers" } else { "initContainers" };
         let field_path = Some(format!("spec.{list}{{{}}}", self.container.name));
-        self.agent.event(&ObjectReference { field_path, ..self.reference.clone() }, reason, message);
+        ObjectReference { field_path, ..self.reference.clone() }
     }
 
     /// Whether a container that ended like this is started again.
@@ -213,7 +218,8 @@ impl Supervisor {
             return false;
         }
         let text = format!("Back-off pulling image \"{image}\"");
-        self.event(Reason::BackOff, text.clone());
+        // The bad news is the next one, as in Kubernetes.
+        self.agent.event_as(Severity::Normal, &self.regarding(), Reason::BackOff, &text);
         self.event(Reason::Failed, "Error: ImagePullBackOff");
         self.wait_for("ImagePullBackOff", format!("{text}: {reason}: {message}"));
         self.pause(delay).await

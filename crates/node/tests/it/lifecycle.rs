@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
-use kube::{Api, api::PostParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Service};
+use kube::{
+    Api,
+    api::{ListParams, PostParams},
+};
 use serde_json::json;
 
 use crate::cluster::{Cluster, container, forever, inside, ip, is_ready, phase};
@@ -179,6 +182,9 @@ async fn an_unknown_image_is_explained_and_does_not_hold_the_pod() {
     let events = cluster
         .events_until("web", |events| expected.iter().all(|expected| events.iter().any(|e| e == expected)))
         .await;
+    let back_off = Api::<Event>::all(cluster.client.clone()).list(&ListParams::default()).await.unwrap().items;
+    let back_off = back_off.iter().find(|event| event.reason.as_deref() == Some("BackOff")).unwrap();
+    assert_eq!(back_off.type_.as_deref(), Some("Normal"), "as in Kubernetes; the Warning is Failed");
     let pull = events.iter().find(|event| event.starts_with("Failed: Failed to pull image \"nginx:1\": ")).unwrap();
     assert!(pull.contains("--image nginx:1=PATH"), "{pull}");
     cluster.delete("web", None).await;
