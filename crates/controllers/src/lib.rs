@@ -5,7 +5,6 @@ mod backends;
 mod batch;
 pub mod endpoints;
 pub mod endpointslice;
-mod gone;
 pub mod loadbalancer;
 pub mod mirroring;
 pub mod nodeipam;

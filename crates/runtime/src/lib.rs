@@ -9,6 +9,7 @@
 pub mod client;
 mod error;
 mod feed;
+mod gone;
 pub mod leader;
 mod lenient;
 mod observed;
@@ -18,6 +19,7 @@ pub mod workqueue;
 
 pub use error::{describe, has_finalizers, is_code, is_conflict, is_namespace_terminating};
 pub use feed::{Change, Inputs};
+pub use gone::{Gone, revision};
 pub use observed::Observed;
 pub use queue::{Backoff, Bucket, Queue};
 pub use reconcile::{Failure, Metrics, Options, Reconciler, run};

@@ -5,43 +5,21 @@
 //! the index at once, and what the watch delivers later but is older is ignored.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 
 use k8s_openapi::{Metadata, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use portolan_objects::ObjectKey;
 
-/// Deleted objects that are remembered. Only what is under way when they go can still name them: a few writes of this
-/// part, and the length of the watch's delay.
-const REMEMBERED: usize = 4096;
+use crate::gone::{Gone, revision};
 
-/// Objects by key. Held by an index; filled by [`crate::Change`]s and by `applied`.
+/// Objects by key. Held by an index; filled by [`crate::Change`]s and by `applied`. For watches in which what is gone stays
+/// gone; where an object can lose the label that is watched for, see [`Gone`].
 #[derive(Debug)]
 pub struct Observed<T> {
     objects: HashMap<ObjectKey, Arc<T>>,
     gone: Gone,
-}
-
-/// The UIDs of objects deleted lately. A UID never comes back, but late news about it does: the watch may be behind
-/// this part's own deletion, and the answer to a write may be behind a deletion that the watch has already shown.
-#[derive(Debug, Default)]
-struct Gone {
-    uids: HashSet<String>,
-    order: VecDeque<String>,
-}
-
-impl Gone {
-    fn insert(&mut self, uid: &str) {
-        if self.uids.insert(uid.to_owned()) {
-            self.order.push_back(uid.to_owned());
-        }
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.uids.remove(&oldest);
-        }
-    }
 }
 
 impl<T> Default for Observed<T> {
@@ -55,14 +33,14 @@ impl<T: Metadata<Ty = ObjectMeta>> Observed<T> {
     /// what is held, or of an object that has been deleted.
     pub fn apply(&mut self, object: T) -> bool {
         let metadata = object.metadata();
-        if metadata.uid.as_ref().is_some_and(|uid| self.gone.uids.contains(uid)) {
+        if self.gone.is_before(metadata.uid.as_deref(), at(metadata)) {
             return false;
         }
         let key = ObjectKey::of(&object);
         if let Some(held) = self.objects.get(&key)
             && held.metadata().uid == metadata.uid
-            && revision(held.metadata()) >= revision(metadata)
-            && revision(metadata).is_some()
+            && at(held.metadata()) >= at(metadata)
+            && at(metadata).is_some()
         {
             return false;
         }
@@ -75,7 +53,7 @@ impl<T: Metadata<Ty = ObjectMeta>> Observed<T> {
     pub fn delete(&mut self, object: &T) -> bool {
         let uid = object.metadata().uid.as_ref();
         if let Some(uid) = uid {
-            self.gone.insert(uid);
+            self.gone.deleted(uid);
         }
         let key = ObjectKey::of(object);
         let same = self.objects.get(&key).is_some_and(|held| held.metadata().uid.as_ref() == uid);
@@ -109,10 +87,9 @@ impl<T: Metadata<Ty = ObjectMeta>> Observed<T> {
     }
 }
 
-/// Revisions of one kind are ordered numbers: documented since Kubernetes 1.35, true of etcd always. What does not
-/// parse is never taken as old.
-fn revision(metadata: &ObjectMeta) -> Option<u64> {
-    metadata.resource_version.as_ref()?.parse().ok()
+/// What does not parse is never taken as old.
+fn at(metadata: &ObjectMeta) -> Option<u64> {
+    revision(metadata.resource_version.as_deref())
 }
 
 #[cfg(test)]

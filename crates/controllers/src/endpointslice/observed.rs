@@ -11,13 +11,10 @@ use std::{
 };
 
 use portolan_objects::ObjectKey;
-use portolan_runtime::Change;
+use portolan_runtime::{self as runtime, Change, Gone};
 
 use super::slice::Slice;
-use crate::{
-    backends::Watched,
-    gone::{self, Gone},
-};
+use crate::backends::Watched;
 
 /// The slices that carry this controller's name.
 #[derive(Debug, Default)]
@@ -145,7 +142,7 @@ impl Slices {
     /// Returns the Services for which this may be news.
     fn put(&mut self, slice: Slice) -> Vec<ObjectKey> {
         let mut touched = Vec::new();
-        if self.gone.is_before(slice.metadata.uid.as_ref(), revision(&slice)) {
+        if self.gone.is_before(slice.metadata.uid.as_deref(), revision(&slice)) {
             return touched;
         }
         let key = slice.key();
@@ -210,7 +207,7 @@ impl Slices {
 }
 
 fn revision(slice: &Slice) -> Option<u64> {
-    gone::revision(slice.metadata.resource_version.as_ref())
+    runtime::revision(slice.metadata.resource_version.as_deref())
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl Held {
     fn is_later_than(&self, metadata: &ObjectMeta) -> bool {
         let Self::Whole(endpoints) = self else { return false };
         let held = &endpoints.metadata;
-        let revision = |metadata: &ObjectMeta| metadata.resource_version.as_ref()?.parse::<u64>().ok();
+        let revision = |metadata: &ObjectMeta| portolan_runtime::revision(metadata.resource_version.as_deref());
         held.uid == metadata.uid && revision(held).zip(revision(metadata)).is_some_and(|(held, new)| held > new)
     }
 

@@ -8,9 +8,7 @@ use std::{
 
 use k8s_openapi::{api::discovery::v1::EndpointSlice, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use portolan_objects::{ObjectKey, endpoint};
-use portolan_runtime::Change;
-
-use crate::gone::{self, Gone};
+use portolan_runtime::{self as runtime, Change, Gone};
 
 /// The slices that carry this controller's name.
 #[derive(Debug, Default)]
@@ -60,7 +58,8 @@ impl Slices {
         let before = self.held.get(&key).cloned();
         let same = before.as_ref().filter(|before| before.metadata.uid == metadata.uid);
         let is_echo = same.is_some_and(|before| revision(&before.metadata) >= revision(metadata));
-        if self.gone.is_before(metadata.uid.as_ref(), revision(metadata)) || (is_echo && revision(metadata).is_some()) {
+        if self.gone.is_before(metadata.uid.as_deref(), revision(metadata)) || (is_echo && revision(metadata).is_some())
+        {
             return BTreeSet::new();
         }
         // The API server counts the changes of everything but metadata.
@@ -116,5 +115,5 @@ impl Slices {
 }
 
 fn revision(metadata: &ObjectMeta) -> Option<u64> {
-    gone::revision(metadata.resource_version.as_ref())
+    runtime::revision(metadata.resource_version.as_deref())
 }

@@ -6,7 +6,7 @@
 //! Kubernetes 1.35; where one is not a number the later arrival wins.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -15,10 +15,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
 };
 use portolan_objects::ObjectKey;
-use portolan_runtime::Change;
-
-/// Deleted objects that are remembered, in case an acknowledgement of ours arrives behind the deletion.
-const REMEMBERED: usize = 8192;
+use portolan_runtime::{Change, Gone, revision};
 
 /// Where applies note what the API has acknowledged. Clones write into the same cache.
 pub(crate) struct Ledger<T>(Arc<Mutex<Vec<Write<T>>>>);
@@ -61,8 +58,8 @@ pub(crate) struct Cache<T> {
     ledger: Ledger<T>,
     /// Own writes that the watch has not shown yet.
     unseen: HashSet<ObjectKey>,
-    gone: VecDeque<String>,
-    gone_set: HashSet<String>,
+    /// In case an acknowledgement of ours arrives behind the deletion.
+    gone: Gone,
 }
 
 impl<T: Metadata<Ty = ObjectMeta>> Cache<T> {
@@ -74,8 +71,7 @@ impl<T: Metadata<Ty = ObjectMeta>> Cache<T> {
             groups: BTreeMap::new(),
             ledger: Ledger(Arc::default()),
             unseen: HashSet::new(),
-            gone: VecDeque::new(),
-            gone_set: HashSet::new(),
+            gone: Gone::default(),
         }
     }
 
@@ -130,7 +126,7 @@ impl<T: Metadata<Ty = ObjectMeta>> Cache<T> {
 
     /// True if the object was news.
     fn put(&mut self, object: T, changed: &mut impl FnMut(Transition<'_, T>)) -> bool {
-        if self.gone_set.contains(uid(&object)) {
+        if self.gone.is_before(Some(uid(&object)), None) {
             return false;
         }
         let key = ObjectKey::of(&object);
@@ -146,7 +142,9 @@ impl<T: Metadata<Ty = ObjectMeta>> Cache<T> {
     }
 
     fn remove(&mut self, key: &ObjectKey, uid_gone: &str, changed: &mut impl FnMut(Transition<'_, T>)) {
-        self.remember(uid_gone);
+        if !uid_gone.is_empty() {
+            self.gone.deleted(uid_gone);
+        }
         if self.objects.get(key).is_some_and(|object| uid(&**object) == uid_gone)
             && let Some(old) = self.objects.remove(key)
         {
@@ -175,17 +173,6 @@ impl<T: Metadata<Ty = ObjectMeta>> Cache<T> {
         }
     }
 
-    fn remember(&mut self, uid: &str) {
-        if !uid.is_empty() && self.gone_set.insert(uid.to_owned()) {
-            self.gone.push_back(uid.to_owned());
-            if self.gone.len() > REMEMBERED
-                && let Some(oldest) = self.gone.pop_front()
-            {
-                self.gone_set.remove(&oldest);
-            }
-        }
-    }
-
     fn regroup(&mut self, key: &ObjectKey, old: Option<&T>, new: Option<&Arc<T>>) {
         let (before, after) = (old.map(self.group_of), new.map(|object| (self.group_of)(object)));
         if before == after {
@@ -211,7 +198,7 @@ pub(crate) fn uid(object: &impl Metadata<Ty = ObjectMeta>) -> &str {
 }
 
 fn version(object: &impl Metadata<Ty = ObjectMeta>) -> Option<u64> {
-    object.metadata().resource_version.as_ref()?.parse().ok()
+    revision(object.metadata().resource_version.as_deref())
 }
 
 /// The owner that controls the object.

@@ -1,33 +1,34 @@
-//! Slices that have left a watch, so that late news about them does not bring them back.
+//! Objects that have left a watch, so that late news about them does not bring them back.
 //!
 //! A watch by label shows an object as deleted also when it only lost the label, and then it can return, at a later
-//! revision. (`portolan_runtime::Observed` is for watches where what is gone stays gone.)
+//! revision: [`Gone::left`]. What was deleted never does: [`Gone::deleted`].
 
 use std::collections::{HashMap, VecDeque};
 
-/// Slices that are remembered. Only news that is under way when they go can still name them.
+/// Objects that are remembered. Only what is under way when they go can still name them: a few writes of this part, and
+/// the length of the watch's delay.
 const REMEMBERED: usize = 4096;
 
 /// UIDs, with the revision at which each left the watch.
 #[derive(Debug, Default)]
-pub(crate) struct Gone {
+pub struct Gone {
     revisions: HashMap<String, Option<u64>>,
     order: VecDeque<String>,
 }
 
 impl Gone {
     /// The watch shows that the object has left, at this revision.
-    pub(crate) fn left(&mut self, uid: &str, revision: Option<u64>) {
+    pub fn left(&mut self, uid: &str, revision: Option<u64>) {
         self.insert(uid, revision);
     }
 
     /// The API has confirmed a deletion of this controller's own: whatever the watch still shows is from before.
-    pub(crate) fn deleted(&mut self, uid: &str) {
+    pub fn deleted(&mut self, uid: &str) {
         self.insert(uid, None);
     }
 
     /// Whether a state of the object, of this revision, is of the time before it went.
-    pub(crate) fn is_before(&self, uid: Option<&String>, revision: Option<u64>) -> bool {
+    pub fn is_before(&self, uid: Option<&str>, revision: Option<u64>) -> bool {
         let went = uid.and_then(|uid| self.revisions.get(uid));
         went.is_some_and(|went| went.is_none_or(|went| revision.is_none_or(|now| now <= went)))
     }
@@ -45,7 +46,7 @@ impl Gone {
 }
 
 /// Revisions of one kind are ordered numbers: documented since Kubernetes 1.35, true of etcd always.
-pub(crate) fn revision(resource_version: Option<&String>) -> Option<u64> {
+pub fn revision(resource_version: Option<&str>) -> Option<u64> {
     resource_version?.parse().ok()
 }
 
@@ -63,9 +64,9 @@ mod tests {
         let cases =
             [(&left, Some(10), true), (&left, Some(11), false), (&left, None, true), (&deleted, Some(11), true)];
         for (uid, revision, before) in cases {
-            assert_eq!(gone.is_before(Some(uid), revision), before, "{uid} {revision:?}");
+            assert_eq!(gone.is_before(Some(uid.as_str()), revision), before, "{uid} {revision:?}");
         }
-        assert!(!gone.is_before(Some(&"other".to_owned()), Some(1)) && !gone.is_before(None, Some(1)));
+        assert!(!gone.is_before(Some("other"), Some(1)) && !gone.is_before(None, Some(1)));
     }
 
     #[test]
