@@ -42,12 +42,6 @@ impl Cluster {
         self.server.client("admin", &["system:masters"])
     }
 
-    /// Gives each controller its client, under an identity of its own.
-    pub fn controller(&self) -> impl Fn(&'static str) -> Client + Send + Sync + 'static + use<> {
-        let admin = self.admin();
-        move |_| admin.clone()
-    }
-
     pub fn spawn(&mut self, part: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(part);
     }

@@ -1,6 +1,7 @@
 //! Workload controllers against the real API server.
 #![allow(clippy::unwrap_used)]
 
+use futures::FutureExt;
 use k8s_openapi::api::{
     apps::v1::{Deployment, ReplicaSet},
     coordination::v1::Lease,
@@ -11,7 +12,7 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use portolan_controllers::workloads;
-use portolan_events::Vocabulary;
+use portolan_events::{Recorder, Vocabulary};
 use portolan_runtime::Metrics;
 use serde_json::{Value, json};
 
@@ -22,9 +23,19 @@ async fn start(nodes: usize) -> Cluster {
     for number in 1..=nodes {
         cluster.add_node(&format!("node-{number}"), &format!("172.30.0.{}", 10 + number)).await;
     }
-    let parts =
-        workloads::run_all(cluster.controller(), Vocabulary::Full, |_| Metrics::default(), cluster.stop.clone());
-    cluster.spawn(parts);
+    let (client, metrics) = (|| cluster.admin(), Metrics::default);
+    let recorder = |name| Recorder::new(cluster.admin(), name, None, Vocabulary::Full);
+    let stop = || cluster.stop.clone();
+    let parts = [
+        workloads::deployment::run(client(), recorder(workloads::deployment::NAME), metrics(), stop()).boxed(),
+        workloads::replicaset::run(client(), recorder(workloads::replicaset::NAME), metrics(), stop()).boxed(),
+        workloads::scheduler::run(client(), recorder(workloads::scheduler::NAME), metrics(), stop()).boxed(),
+        workloads::nodes::run(client(), recorder(workloads::nodes::NAME), metrics(), stop()).boxed(),
+        workloads::namespace::run(client(), metrics(), stop()).boxed(),
+        workloads::serviceaccount::run(client(), metrics(), stop()).boxed(),
+        workloads::garbage::run(client(), metrics(), stop()).boxed(),
+    ];
+    parts.into_iter().for_each(|part| cluster.spawn(part));
     cluster.run_toy_kubelet();
     cluster
 }

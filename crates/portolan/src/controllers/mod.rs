@@ -8,9 +8,9 @@ mod election;
 mod http;
 mod memory;
 mod options;
-mod parts;
+pub mod parts;
 mod process;
-mod select;
+pub mod select;
 mod settled;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
@@ -18,6 +18,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use anyhow::{Result, bail};
 use kube::Client;
 use portolan_runtime::Failure;
+use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -25,7 +26,7 @@ pub use options::Options;
 
 use crate::{output, signals::Signals};
 use http::{Page, Role};
-use parts::Wiring;
+use parts::{Setup, Site};
 use settled::Settled;
 
 /// What the API's log calls this program.
@@ -54,11 +55,14 @@ async fn live(options: &Options, settled: Settled) -> Result<ExitCode> {
         tokio::spawn(http::serve(listener, page.clone(), serving.clone()));
     }
     tokio::spawn(memory::give_back(serving.clone()));
-    let wiring = Wiring { client, options, settled, page: page.clone() };
+    let site = Joined { client, page: page.clone() };
+    let setup = settled.setup(options);
     let work = async {
         match options.election.leader_elect {
-            true => election::lead(connect(options).await?, options, &page, |told| work(wiring, told), &stop).await,
-            false => work(wiring, stop.clone()).await,
+            true => {
+                election::lead(connect(options).await?, options, &page, |told| work(site, setup, told), &stop).await
+            }
+            false => work(site, setup, stop.clone()).await,
         }
     };
     tokio::pin!(work);
@@ -85,10 +89,25 @@ async fn connect(options: &Options) -> Result<Client> {
         .map_err(|error| anyhow::Error::new(Failure::new(&error)).context("cannot connect to a cluster"))
 }
 
+/// A real cluster: one identity for all parts, that of the process.
+struct Joined {
+    client: Client,
+    page: Arc<Page>,
+}
+
+impl Site for Joined {
+    fn client(&self, _: &str) -> Client {
+        self.client.clone()
+    }
+
+    fn count<T>(&self, register: impl FnOnce(&mut Registry) -> T) -> T {
+        register(&mut self.page.registry.lock())
+    }
+}
+
 /// What the leader does, from its first list to the last Event.
-async fn work(wiring: Wiring<'_>, stop: CancellationToken) -> Result<()> {
-    let page = wiring.page.clone();
-    let running = wiring.start(&stop);
-    *page.role.lock() = Role::Working;
+async fn work(site: Joined, setup: Setup, stop: CancellationToken) -> Result<()> {
+    let running = parts::start(&site, &setup, &stop);
+    *site.page.role.lock() = Role::Working;
     running.ended().await
 }

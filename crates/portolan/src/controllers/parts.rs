@@ -1,10 +1,12 @@
-//! Starts each selected part with its client, its recorder and its counters, and waits for their end.
+//! Starts each selected part with its client, its recorder and its counters, and waits for their end: the same for
+//! `portolan controllers` and for the world of `up`, which differ only in their [`Site`].
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use futures::future;
 use kube::Client;
+use portolan_cloud::LoadBalancers;
 use portolan_controllers::{
     endpoints, endpointslice, loadbalancer, mirroring, nodeipam, repair, servicecidr, workloads,
 };
@@ -15,21 +17,40 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{http::Page, options::Options, select::Part, settled::Settled};
+use super::select::Part;
 
 /// At the end, Events that were reported already get this long to be written.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// What every part is given.
-pub struct Wiring<'a> {
-    /// The way to the API.
-    pub client: Client,
-    /// How they run.
-    pub options: &'a Options,
-    /// What runs.
-    pub settled: Settled,
-    /// Where they count.
-    pub page: Arc<Page>,
+/// Where parts run: who they are to the API, and the page on which they count.
+pub trait Site {
+    /// The client of a controller, by the name of its service account.
+    fn client(&self, account: &str) -> Client;
+    /// Lets a part register what it counts.
+    fn count<T>(&self, register: impl FnOnce(&mut Registry) -> T) -> T;
+}
+
+/// What runs, and with what.
+#[derive(Clone)]
+pub struct Setup {
+    /// Which parts.
+    pub parts: Vec<Part>,
+    /// Whose words their Events use.
+    pub vocabulary: Vocabulary,
+    /// How the controllers of the Service network run.
+    pub endpoints: endpoints::Config,
+    /// The same.
+    pub endpointslice: endpointslice::Config,
+    /// The same.
+    pub mirroring: mirroring::Config,
+    /// The same.
+    pub loadbalancer: loadbalancer::Config,
+    /// Who makes load balancers; [`Part::ServiceLb`] does not run without.
+    pub provider: Option<Arc<dyn LoadBalancers>>,
+    /// What nodes get their pod ranges from; [`Part::NodeIpam`] does not run without.
+    pub pools: Option<nodeipam::Pools>,
+    /// The ports that [`Part::Repair`] takes for allocated rightly.
+    pub node_ports: RangeInclusive<u16>,
 }
 
 /// The running parts.
@@ -69,137 +90,144 @@ impl Running {
     }
 }
 
-impl Wiring<'_> {
-    /// Starts the parts; they end with `stop`.
-    pub fn start(self, stop: &CancellationToken) -> Running {
-        let mut running =
-            Running { tasks: JoinSet::new(), recorders: Vec::new(), series: Vec::new(), stop: stop.clone() };
-        for part in &self.settled.parts {
-            self.start_one(*part, stop.clone(), &mut running);
-        }
-        running
+/// Starts the parts; they end with `stop`.
+pub fn start(site: &impl Site, setup: &Setup, stop: &CancellationToken) -> Running {
+    let mut running = Running { tasks: JoinSet::new(), recorders: Vec::new(), series: Vec::new(), stop: stop.clone() };
+    for part in &setup.parts {
+        Starting { site, setup, running: &mut running }.start(*part, stop.clone());
     }
+    running
+}
 
-    fn start_one(&self, part: Part, stop: CancellationToken, running: &mut Running) {
-        let Options { tuning, cloud, .. } = self.options;
-        let client = self.client.clone();
+/// One part on its way.
+struct Starting<'a, S> {
+    site: &'a S,
+    setup: &'a Setup,
+    running: &'a mut Running,
+}
+
+impl<S: Site> Starting<'_, S> {
+    fn start(mut self, part: Part, stop: CancellationToken) {
+        let setup = self.setup;
         match part {
             Part::Endpoints => {
-                let metrics = self.count(endpoints::Metrics::register);
-                let recorder = self.recorder("endpoint-controller", running);
-                running.spawn(part, endpoints::run(client, recorder, tuning.endpoints(), metrics, stop));
+                let client = self.site.client("endpoint-controller");
+                let metrics = self.site.count(endpoints::Metrics::register);
+                let recorder = self.recorder(&client, "endpoint-controller");
+                self.running.spawn(part, endpoints::run(client, recorder, setup.endpoints, metrics, stop));
             }
             Part::EndpointSlice => {
-                let metrics = self.count(endpointslice::Metrics::register);
-                let recorder = self.recorder("endpoint-slice-controller", running);
-                running.spawn(part, endpointslice::run(client, recorder, tuning.endpointslice(), metrics, stop));
+                let client = self.site.client("endpointslice-controller");
+                let metrics = self.site.count(endpointslice::Metrics::register);
+                let recorder = self.recorder(&client, "endpoint-slice-controller");
+                self.running.spawn(part, endpointslice::run(client, recorder, setup.endpointslice, metrics, stop));
             }
             Part::Mirroring => {
-                let metrics = self.count(mirroring::Metrics::register);
-                let recorder = self.recorder("endpoint-slice-mirroring-controller", running);
-                running.spawn(part, mirroring::run(client, recorder, tuning.mirroring(), metrics, stop));
+                let client = self.site.client("endpointslicemirroring-controller");
+                let metrics = self.site.count(mirroring::Metrics::register);
+                let recorder = self.recorder(&client, "endpoint-slice-mirroring-controller");
+                self.running.spawn(part, mirroring::run(client, recorder, setup.mirroring, metrics, stop));
             }
             Part::ServiceLb => {
-                // Without one, the part is not among the settled ones.
-                let Some(provider) = self.settled.provider.clone() else { return };
-                let metrics = self.count(loadbalancer::Metrics::register);
-                let recorder = self.recorder(loadbalancer::NAME, running);
-                running.spawn(part, loadbalancer::run(client, recorder, provider, cloud.config(tuning), metrics, stop));
+                let Some(provider) = setup.provider.clone() else { return };
+                let client = self.site.client(loadbalancer::NAME);
+                let metrics = self.site.count(loadbalancer::Metrics::register);
+                let recorder = self.recorder(&client, loadbalancer::NAME);
+                let run = loadbalancer::run(client, recorder, provider, setup.loadbalancer, metrics, stop);
+                self.running.spawn(part, run);
             }
-            _ => self.start_workload(part, stop, running),
+            _ => self.start_workload(part, stop),
         }
     }
 
-    /// What `up` runs besides the Service network.
-    fn start_workload(&self, part: Part, stop: CancellationToken, running: &mut Running) {
-        let client = self.client.clone();
+    /// What is not of the Service network itself.
+    fn start_workload(mut self, part: Part, stop: CancellationToken) {
         match part {
             Part::Deployment => {
-                let name = workloads::deployment::NAME;
-                let (recorder, metrics) = (self.recorder(name, running), self.metrics(name));
-                running.spawn(part, workloads::deployment::run(client, recorder, metrics, stop));
+                let (client, recorder, metrics) = self.equip(workloads::deployment::NAME);
+                self.running.spawn(part, workloads::deployment::run(client, recorder, metrics, stop));
             }
             Part::ReplicaSet => {
-                let name = workloads::replicaset::NAME;
-                let (recorder, metrics) = (self.recorder(name, running), self.metrics(name));
-                running.spawn(part, workloads::replicaset::run(client, recorder, metrics, stop));
+                let (client, recorder, metrics) = self.equip(workloads::replicaset::NAME);
+                self.running.spawn(part, workloads::replicaset::run(client, recorder, metrics, stop));
             }
             Part::Scheduler => {
-                let name = workloads::scheduler::NAME;
-                let (recorder, metrics) = (self.recorder(name, running), self.metrics(name));
-                running.spawn(part, workloads::scheduler::run(client, recorder, metrics, stop));
+                let (client, recorder, metrics) = self.equip(workloads::scheduler::NAME);
+                self.running.spawn(part, workloads::scheduler::run(client, recorder, metrics, stop));
             }
             Part::Namespace => {
-                let metrics = self.metrics(workloads::namespace::NAME);
-                running.spawn(part, workloads::namespace::run(client, metrics, stop));
+                let name = workloads::namespace::NAME;
+                let (client, metrics) = (self.site.client(name), self.metrics(name));
+                self.running.spawn(part, workloads::namespace::run(client, metrics, stop));
             }
             Part::ServiceAccount => {
-                let metrics = self.metrics(workloads::serviceaccount::NAME);
-                running.spawn(part, workloads::serviceaccount::run(client, metrics, stop));
+                let name = workloads::serviceaccount::NAME;
+                let (client, metrics) = (self.site.client(name), self.metrics(name));
+                self.running.spawn(part, workloads::serviceaccount::run(client, metrics, stop));
             }
             Part::GarbageCollector => {
-                let metrics = self.metrics(workloads::garbage::NAME);
-                running.spawn(part, workloads::garbage::run(client, metrics, stop));
+                let name = workloads::garbage::NAME;
+                let (client, metrics) = (self.site.client(name), self.metrics(name));
+                self.running.spawn(part, workloads::garbage::run(client, metrics, stop));
             }
             Part::Nodes => {
-                let name = workloads::nodes::NAME;
-                let (recorder, metrics) = (self.recorder(name, running), self.metrics(name));
-                running.spawn(part, workloads::nodes::run(client, recorder, metrics, stop));
+                let (client, recorder, metrics) = self.equip(workloads::nodes::NAME);
+                self.running.spawn(part, workloads::nodes::run(client, recorder, metrics, stop));
             }
             Part::NodeIpam => {
-                let Some(pools) = self.settled.pools.clone() else { return };
-                let name = nodeipam::NAME;
-                let (recorder, metrics) = (self.recorder(name, running), self.metrics("node-ipam-controller"));
-                running.spawn(part, nodeipam::run(client, recorder, pools, metrics, stop));
+                let Some(pools) = self.setup.pools.clone() else { return };
+                let client = self.site.client("node-controller");
+                let recorder = self.recorder(&client, nodeipam::NAME);
+                let metrics = self.metrics("node-ipam-controller");
+                self.running.spawn(part, nodeipam::run(client, recorder, pools, metrics, stop));
             }
             Part::ServiceCidr => {
-                let name = servicecidr::NAME;
-                let (recorder, metrics) = (self.recorder(name, running), self.metrics(name));
-                running.spawn(part, servicecidr::run(client, recorder, metrics, stop));
+                let (client, recorder, metrics) = self.equip(servicecidr::NAME);
+                self.running.spawn(part, servicecidr::run(client, recorder, metrics, stop));
             }
             Part::Repair => {
-                let name = repair::addresses::NAME;
-                let (recorder, metrics) = (self.series(name, running), self.metrics(name));
-                running.spawn(part, repair::addresses::run(client.clone(), recorder, metrics, stop.clone()));
-                let name = repair::ports::NAME;
-                let (recorder, metrics) = (self.series(name, running), self.metrics(name));
-                let range = self.options.tuning.node_ports();
-                running.spawn(part, repair::ports::run(client, recorder, range, metrics, stop));
+                let (client, recorder, metrics) = self.equip_series(repair::addresses::NAME);
+                self.running.spawn(part, repair::addresses::run(client, recorder, metrics, stop.clone()));
+                let (client, recorder, metrics) = self.equip_series(repair::ports::NAME);
+                let range = self.setup.node_ports.clone();
+                self.running.spawn(part, repair::ports::run(client, recorder, range, metrics, stop));
             }
             Part::Endpoints | Part::EndpointSlice | Part::Mirroring | Part::ServiceLb => {}
         }
     }
 
-    fn recorder(&self, component: &'static str, running: &mut Running) -> Recorder {
-        let vocabulary: Vocabulary = self.options.choice.vocabulary.into();
-        let recorder = Recorder::new(self.client.clone(), component, None, vocabulary);
-        recorder.register(&mut self.page.registry.lock(), &metric_name(component));
-        running.recorders.push(recorder.clone());
+    /// For the many whose account, Events and counters have one name.
+    fn equip(&mut self, name: &'static str) -> (Client, Recorder, Metrics) {
+        let client = self.site.client(name);
+        let recorder = self.recorder(&client, name);
+        (client, recorder, self.metrics(name))
+    }
+
+    /// The same for those that speak in the newer Events.
+    fn equip_series(&mut self, name: &'static str) -> (Client, SeriesRecorder, Metrics) {
+        let client = self.site.client(name);
+        let recorder = SeriesRecorder::new(client.clone(), name, instance(name), self.setup.vocabulary);
+        self.site.count(|page| recorder.register(page, &metric_name(name)));
+        self.running.series.push(recorder.clone());
+        (client, recorder, self.metrics(name))
+    }
+
+    fn recorder(&mut self, client: &Client, component: &'static str) -> Recorder {
+        let recorder = Recorder::new(client.clone(), component, None, self.setup.vocabulary);
+        self.site.count(|page| recorder.register(page, &metric_name(component)));
+        self.running.recorders.push(recorder.clone());
         recorder
-    }
-
-    /// For the parts that speak in the newer Events.
-    fn series(&self, component: &'static str, running: &mut Running) -> SeriesRecorder {
-        let vocabulary: Vocabulary = self.options.choice.vocabulary.into();
-        let recorder = SeriesRecorder::new(self.client.clone(), component, self.instance(component), vocabulary);
-        recorder.register(&mut self.page.registry.lock(), &metric_name(component));
-        running.series.push(recorder.clone());
-        recorder
-    }
-
-    /// Which of several processes speaks.
-    fn instance(&self, component: &str) -> String {
-        let host = nix::unistd::gethostname().map(|host| host.to_string_lossy().into_owned());
-        format!("{component}-{}", host.unwrap_or_default())
-    }
-
-    fn count<T>(&self, register: impl FnOnce(&mut Registry) -> T) -> T {
-        register(&mut self.page.registry.lock())
     }
 
     fn metrics(&self, component: &str) -> Metrics {
-        self.count(|page| Metrics::register(page, &metric_name(component)))
+        self.site.count(|page| Metrics::register(page, &metric_name(component)))
     }
+}
+
+/// Which of several processes speaks.
+fn instance(component: &str) -> String {
+    let host = nix::unistd::gethostname().map(|host| host.to_string_lossy().into_owned());
+    format!("{component}-{}", host.unwrap_or_default())
 }
 
 impl Running {

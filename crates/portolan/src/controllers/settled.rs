@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
-use portolan_cloud::remote::Remote;
+use portolan_cloud::{LoadBalancers, remote::Remote};
 use portolan_controllers::nodeipam::Pools;
 use tracing::{info, warn};
 
 use super::{
     options::Options,
+    parts::Setup,
     select::{Part, select},
 };
 
@@ -57,6 +58,22 @@ impl Settled {
             }
         }
         Ok(settled)
+    }
+
+    /// The same with all that the parts are given.
+    pub fn setup(self, options: &Options) -> Setup {
+        let Options { tuning, cloud, choice, .. } = options;
+        Setup {
+            parts: self.parts,
+            vocabulary: choice.vocabulary.into(),
+            endpoints: tuning.endpoints(),
+            endpointslice: tuning.endpointslice(),
+            mirroring: tuning.mirroring(),
+            loadbalancer: cloud.config(tuning),
+            provider: self.provider.map(|provider| -> Arc<dyn LoadBalancers> { provider }),
+            pools: self.pools,
+            node_ports: tuning.node_ports(),
+        }
     }
 
     /// The option without which the part cannot run.

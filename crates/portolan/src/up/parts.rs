@@ -16,10 +16,11 @@ use ipnet::IpNet;
 use kube::Client;
 use portolan_apiserver::{Server, pki::Authority};
 use portolan_cloud::local::Local;
-use portolan_controllers::{endpoints, endpointslice, loadbalancer, mirroring, repair, servicecidr, workloads};
-use portolan_events::{Recorder, SeriesRecorder, Vocabulary};
+use portolan_controllers::{endpoints, endpointslice, loadbalancer, mirroring};
+use portolan_events::{Recorder, Vocabulary};
 use portolan_netns::broker::BrokerClient;
 use portolan_runtime::{Metrics, client};
+use prometheus_client::registry::Registry;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -30,7 +31,13 @@ use super::{
     objects::{DNS_PORT, SYSTEM, register_dns, retire_nodes},
     settings::{POD_NETWORK, Settings},
 };
-use crate::kubeconfig;
+use crate::{
+    controllers::{
+        parts::{self as controllers, Running, Setup, Site},
+        select::Part,
+    },
+    kubeconfig,
+};
 
 /// The API's port inside the world.
 const API_PORT: u16 = 6443;
@@ -44,10 +51,28 @@ const KEEP_EVERY: Duration = Duration::from_secs(10);
 /// Pods get this long to end when the world is told to stop.
 const POD_DEADLINE: Duration = Duration::from_secs(30);
 
+/// The whole control plane of a network on one machine.
+const CONTROLLERS: &[Part] = &[
+    Part::Endpoints,
+    Part::EndpointSlice,
+    Part::Mirroring,
+    Part::ServiceLb,
+    Part::Deployment,
+    Part::ReplicaSet,
+    Part::Scheduler,
+    Part::Namespace,
+    Part::ServiceAccount,
+    Part::GarbageCollector,
+    Part::Nodes,
+    Part::ServiceCidr,
+    Part::Repair,
+];
+
 /// The running parts.
 pub struct Parts {
     server: Arc<Server>,
     nodes: JoinSet<()>,
+    controllers: Option<Running>,
     others: JoinSet<()>,
     stop_nodes: CancellationToken,
     stop_others: CancellationToken,
@@ -70,6 +95,9 @@ impl Parts {
         self.stop_nodes.cancel();
         while self.nodes.join_next().await.is_some() {}
         self.stop_others.cancel();
+        if let Some(controllers) = self.controllers.take() {
+            controllers.ended().await?;
+        }
         while self.others.join_next().await.is_some() {}
         if let Ok(server) = Arc::try_unwrap(self.server) {
             server.close().await;
@@ -120,6 +148,7 @@ pub async fn start(
     let mut parts = Parts {
         server: Arc::new(server),
         nodes: JoinSet::new(),
+        controllers: None,
         others: JoinSet::new(),
         stop_nodes: CancellationToken::new(),
         stop_others: CancellationToken::new(),
@@ -128,11 +157,10 @@ pub async fn start(
     parts.serve_api(authority, settings, listener)?;
     kubeconfig::write(authority, &settings.kubeconfig, api)?;
     parts.start_controllers(settings, fabric)?;
-    parts.start_allocation(settings)?;
     parts.start_dns(settings, fabric, broker.clone())?;
     let counters = Counters {
-        proxy: parts.server.register_metrics(|page| portolan_proxy::Metrics::register(page, "kubeproxy")),
-        agent: parts.metrics("kubelet"),
+        proxy: parts.count(|page| portolan_proxy::Metrics::register(page, "kubeproxy")),
+        agent: parts.count(|page| Metrics::register(page, "kubelet")),
     };
     for site in &fabric.nodes {
         parts.start_node(authority, settings, site, &counters)?;
@@ -146,25 +174,21 @@ pub async fn start(
     Ok(parts)
 }
 
+impl Site for Parts {
+    /// Each controller has a service account of its own.
+    fn client(&self, account: &str) -> Client {
+        self.component(&format!("system:serviceaccount:{SYSTEM}:{account}"))
+    }
+
+    fn count<T>(&self, register: impl FnOnce(&mut Registry) -> T) -> T {
+        self.server.register_metrics(register)
+    }
+}
+
 impl Parts {
     /// A client for a component, under the name that the component has in a real cluster.
     fn component(&self, name: &str) -> Client {
         client::tolerant(self.server.client(name, &["system:authenticated"]))
-    }
-
-    /// A client for a controller, which has a service account of its own.
-    fn controller(&self, name: &str) -> Client {
-        self.component(&service_account(name))
-    }
-
-    fn recorder(&self, component: &'static str) -> Recorder {
-        let recorder = Recorder::new(self.controller(component), component, None, Vocabulary::Full);
-        self.server.register_metrics(|page| recorder.register(page, &metric_name(component)));
-        recorder
-    }
-
-    fn metrics(&self, part: &str) -> Metrics {
-        self.server.register_metrics(|page| Metrics::register(page, &metric_name(part)))
     }
 
     /// On the host's address and inside the world.
@@ -193,77 +217,25 @@ impl Parts {
     }
 
     fn start_controllers(&mut self, settings: &Settings, fabric: &Fabric) -> Result<()> {
-        let stop = &self.stop_others;
         let local = Local::new(fabric.edge.clone(), settings.lb_pool).context("cannot make the local load balancer")?;
-        let slices = endpointslice::run(
-            self.controller("endpointslice-controller"),
-            self.recorder("endpoint-slice-controller"),
-            endpointslice::Config::default(),
-            self.server.register_metrics(endpointslice::Metrics::register),
-            stop.clone(),
-        );
-        let endpoints = endpoints::run(
-            self.controller("endpoint-controller"),
-            self.recorder("endpoint-controller"),
-            endpoints::Config::default(),
-            self.server.register_metrics(endpoints::Metrics::register),
-            stop.clone(),
-        );
-        let mirroring = mirroring::run(
-            self.controller("endpointslicemirroring-controller"),
-            self.recorder("endpoint-slice-mirroring-controller"),
-            mirroring::Config::default(),
-            self.server.register_metrics(mirroring::Metrics::register),
-            stop.clone(),
-        );
-        let balancers = loadbalancer::run(
-            self.controller(loadbalancer::NAME),
-            self.recorder(loadbalancer::NAME),
-            Arc::new(local),
+        let setup = Setup {
+            parts: CONTROLLERS.to_vec(),
+            vocabulary: Vocabulary::Full,
+            endpoints: endpoints::Config::default(),
+            endpointslice: endpointslice::Config::default(),
+            mirroring: mirroring::Config::default(),
             // The edge is on this machine: calls cost nothing.
-            loadbalancer::Config { calls_per_second: 1000.0, burst: 1000, ..loadbalancer::Config::default() },
-            self.server.register_metrics(loadbalancer::Metrics::register),
-            stop.clone(),
-        );
-        let (server, page) = (self.server.clone(), self.server.clone());
-        let client = move |name: &'static str| {
-            client::tolerant(server.client(&service_account(name), &["system:authenticated"]))
+            loadbalancer: loadbalancer::Config {
+                calls_per_second: 1000.0,
+                burst: 1000,
+                ..loadbalancer::Config::default()
+            },
+            provider: Some(Arc::new(local)),
+            // Nodes bring theirs along.
+            pools: None,
+            node_ports: settings.node_ports.0..=settings.node_ports.1,
         };
-        let metrics =
-            move |name: &'static str| page.register_metrics(|page| Metrics::register(page, &metric_name(name)));
-        let workloads = workloads::run_all(client, Vocabulary::Full, metrics, stop.clone());
-        self.others.spawn(slices);
-        self.others.spawn(endpoints);
-        self.others.spawn(mirroring);
-        self.others.spawn(balancers);
-        self.others.spawn(workloads);
-        Ok(())
-    }
-
-    /// What looks after the ranges and addresses of Services.
-    fn start_allocation(&mut self, settings: &Settings) -> Result<()> {
-        let stop = &self.stop_others;
-        let host = nix::unistd::gethostname().context("cannot read the host's name")?;
-        let host = host.to_string_lossy();
-        let recorder = |name: &'static str| {
-            let recorder = SeriesRecorder::new(self.controller(name), name, format!("{name}-{host}"), Vocabulary::Full);
-            self.server.register_metrics(|page| recorder.register(page, &metric_name(name)));
-            recorder
-        };
-        let ranges = servicecidr::run(
-            self.controller(servicecidr::NAME),
-            self.recorder(servicecidr::NAME),
-            self.metrics(servicecidr::NAME),
-            stop.clone(),
-        );
-        let name = repair::addresses::NAME;
-        let addresses = repair::addresses::run(self.controller(name), recorder(name), self.metrics(name), stop.clone());
-        let name = repair::ports::NAME;
-        let range = settings.node_ports.0..=settings.node_ports.1;
-        let ports = repair::ports::run(self.controller(name), recorder(name), range, self.metrics(name), stop.clone());
-        self.others.spawn(ranges);
-        self.others.spawn(addresses);
-        self.others.spawn(ports);
+        self.controllers = Some(controllers::start(self, &setup, &self.stop_others));
         Ok(())
     }
 
@@ -279,11 +251,11 @@ impl Parts {
             udp: vec![fabric.edge.udp_bind(address)?],
             tcp: vec![fabric.edge.tcp_listen(address)?],
             upstreams,
-            metrics: self.server.register_metrics(portolan_dns::Metrics::register),
+            metrics: self.count(portolan_dns::Metrics::register),
             reverse: vec![IpNet::V4(settings.service_cidr), IpNet::V4(POD_NETWORK)],
             ..portolan_dns::Config::new(DOMAIN)
         };
-        let (client, stop) = (self.controller("coredns"), self.stop_others.clone());
+        let (client, stop) = (self.client("coredns"), self.stop_others.clone());
         self.others.spawn(async move { report("the cluster DNS", portolan_dns::run(client, config, stop).await) });
         Ok(())
     }
@@ -359,15 +331,6 @@ impl Parts {
         let (client, stop) = (self.component("portolan-forwards"), self.stop_others.clone());
         self.others.spawn(forward::run(client, broker, IpAddr::V4(node.address), list, stop));
     }
-}
-
-fn service_account(name: &str) -> String {
-    format!("system:serviceaccount:{SYSTEM}:{name}")
-}
-
-/// `endpoint-slice-controller` as the prefix of a metric.
-fn metric_name(part: &str) -> String {
-    part.replace('-', "_")
 }
 
 fn report<E: std::error::Error + Send + Sync + 'static>(part: &str, result: Result<(), E>) {

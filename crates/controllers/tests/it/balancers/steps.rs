@@ -26,7 +26,7 @@ use super::site::{address, said, service, services};
 use crate::cluster::{Cluster, eventually};
 
 fn run(cluster: &mut Cluster, provider: Arc<dyn LoadBalancers>) {
-    let client = cluster.controller()(loadbalancer::NAME);
+    let client = cluster.admin();
     let recorder = Recorder::new(client.clone(), loadbalancer::NAME, None, Vocabulary::Full);
     let (config, metrics) = (loadbalancer::Config::default(), loadbalancer::Metrics::default());
     let part = loadbalancer::run(client, recorder, provider, config, metrics, cluster.stop.clone());
