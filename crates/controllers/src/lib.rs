@@ -3,6 +3,7 @@
 
 mod backends;
 mod batch;
+mod count;
 pub mod endpoints;
 pub mod endpointslice;
 pub mod loadbalancer;

@@ -17,11 +17,11 @@ use portolan_runtime::{Failure, describe, has_finalizers, is_code, is_namespace_
 use tracing::debug;
 
 use super::{
-    metrics::{Metrics, Operation},
+    metrics::Metrics,
     plan::{FamilyPlan, SlicePlan},
     slice::Slice,
 };
-use crate::backends::Watched;
+use crate::{backends::Watched, count::Operation};
 
 /// Writes of one kind that are under way for one Service. A large one has dozens of slices.
 const PARALLEL: usize = 4;

@@ -4,10 +4,8 @@ use std::collections::HashMap;
 
 use portolan_objects::ObjectKey;
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder},
+    encoding::EncodeLabelSet,
     metrics::{
-        MetricType, TypedMetric,
-        counter::Counter,
         family::Family,
         gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
@@ -19,36 +17,14 @@ use super::{
     distribution::{Mode, Near},
     plan::{Counts, SlicePlan},
 };
+use crate::count::{Changes, Count, Operation};
 
 /// The subsystem that upstream's names begin with.
 const PREFIX: &str = "endpoint_slice_controller";
 /// The buckets of Prometheus' clients for whoever names none.
 const DEFAULT_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// A counter without the suffix `_total`: upstream's names have none.
-#[derive(Debug, Clone, Default)]
-struct Count(Counter);
-
-impl EncodeMetric for Count {
-    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
-        encoder.encode_gauge(&i64::try_from(self.0.get()).unwrap_or(i64::MAX))
-    }
-
-    fn metric_type(&self) -> MetricType {
-        Self::TYPE
-    }
-}
-
-impl TypedMetric for Count {
-    const TYPE: MetricType = MetricType::Unknown;
-}
-
-/// A write, or the end of a sync.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByOperation {
-    operation: &'static str,
-}
-
+/// The end of a sync.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByResult {
     result: &'static str,
@@ -73,14 +49,6 @@ impl From<Mode> for ByMode {
     }
 }
 
-/// What one write did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Operation {
-    Create,
-    Update,
-    Delete,
-}
-
 /// The controller's metrics. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -90,7 +58,7 @@ pub struct Metrics {
     endpoints: Gauge,
     slices: Gauge,
     fewest: Gauge,
-    changes: Family<ByOperation, Count>,
+    changes: Changes,
     changed: Family<ByMode, Histogram>,
     syncs: Family<ByResult, Count>,
     distributions: Family<ByDistribution, Gauge>,
@@ -138,12 +106,7 @@ impl Metrics {
 
     /// One slice was written.
     pub(crate) fn wrote(&self, operation: Operation) {
-        let operation = match operation {
-            Operation::Create => "create",
-            Operation::Update => "update",
-            Operation::Delete => "delete",
-        };
-        self.changes.get_or_create(&ByOperation { operation }).0.inc();
+        self.changes.get_or_create(&operation.into()).inc();
     }
 
     /// All slices of one family that had to be written were.
@@ -154,7 +117,7 @@ impl Metrics {
     /// One sync of one Service has ended.
     pub(crate) fn synced(&self, success: bool) {
         let result = if success { "success" } else { "error" };
-        self.syncs.get_or_create(&ByResult { result }).0.inc();
+        self.syncs.get_or_create(&ByResult { result }).inc();
     }
 
     /// One sync has looked at these endpoints.

@@ -13,9 +13,10 @@ use portolan_objects::ObjectKey;
 use portolan_runtime::{Failure, describe, has_finalizers, is_code, is_namespace_terminating};
 
 use super::{
-    metrics::{Metrics, Operation},
+    metrics::Metrics,
     plan::{MirrorPlan, Writes},
 };
+use crate::count::Operation;
 
 /// What got through.
 #[derive(Debug, Default)]

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue},
     metrics::{
-        family::Family,
         gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
     },
@@ -13,6 +11,7 @@ use prometheus_client::{
 };
 
 use super::{index::Tally, plan::Totals};
+use crate::count::{Changes, Operation};
 
 /// In front of every name.
 const PREFIX: &str = "endpoint_slice_mirroring_controller";
@@ -28,33 +27,8 @@ pub struct Metrics {
     endpoints_desired: Gauge,
     slices: Gauge,
     slices_desired: Gauge,
-    /// It only grows, but a counter would be given the suffix `_total`, which upstream's name does not have.
-    changes: Family<ByOperation, Gauge>,
+    changes: Changes,
     pub(super) part: portolan_runtime::Metrics,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByOperation {
-    operation: Operation,
-}
-
-/// What was done to a slice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Operation {
-    Create,
-    Update,
-    Delete,
-}
-
-impl EncodeLabelValue for Operation {
-    fn encode(&self, encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let word = match self {
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Delete => "delete",
-        };
-        word.encode(encoder)
-    }
 }
 
 impl Default for Metrics {
@@ -69,7 +43,7 @@ impl Default for Metrics {
             endpoints_desired: Gauge::default(),
             slices: Gauge::default(),
             slices_desired: Gauge::default(),
-            changes: Family::default(),
+            changes: Changes::default(),
             part: portolan_runtime::Metrics::default(),
         }
     }
@@ -132,7 +106,7 @@ impl Metrics {
 
     /// A slice has been written.
     pub(super) fn changed(&self, operation: Operation) {
-        self.changes.get_or_create(&ByOperation { operation }).inc();
+        self.changes.get_or_create(&operation.into()).inc();
     }
 }
 
