@@ -89,7 +89,8 @@ impl Failure {
                 message.push_str(": ");
                 message.push_str(&text);
             }
-            source = cause.source();
+            // The source of an answer of the API is the same answer in other words.
+            source = cause.source().filter(|_| !matches!(cause.downcast_ref(), Some(kube::Error::Api(_))));
         }
         Self { message, retry_after: None, conflict }
     }

@@ -210,6 +210,14 @@ impl tracing::Subscriber for Log {
 #[error("cannot write it")]
 struct Step(#[source] kube::Error);
 
+/// Logs said "quota: quota: Forbidden": once from the error, once from its source.
+#[test]
+fn an_answer_of_the_api_is_told_once() {
+    let status = serde_json::json!({"code": 403, "reason": "Forbidden", "message": "quota"});
+    let failure = Failure::new(&Step(kube::Error::Api(Box::new(serde_json::from_value(status).unwrap()))));
+    assert_eq!(failure.message, "cannot write it: quota");
+}
+
 #[tokio::test]
 async fn conflicts_are_retried_without_a_warning_and_keys_are_named_plainly() {
     let answer = |code, reason: &str| {
