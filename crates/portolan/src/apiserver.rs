@@ -3,7 +3,7 @@
 use std::{
     net::{SocketAddr, TcpListener},
     ops::RangeInclusive,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
 };
@@ -15,7 +15,7 @@ use portolan_apiserver::{Config, Server, pki::Authority};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    data::{self, Temporary},
+    data::{Place, Temporary},
     kubeconfig, output,
     signals::Signals,
     up::parse_range,
@@ -31,12 +31,8 @@ Examples:
   portolan apiserver --ephemeral --kubeconfig-out ./kubeconfig
   portolan controllers --kubeconfig ./kubeconfig --leader-elect=false")]
 pub struct Options {
-    /// Where objects and certificates are kept [default: $XDG_STATE_HOME/portolan or ~/.local/state/portolan].
-    #[arg(long, value_name = "DIR", conflicts_with = "ephemeral")]
-    data: Option<PathBuf>,
-    /// Keep nothing: memory only.
-    #[arg(long)]
-    ephemeral: bool,
+    #[command(flatten)]
+    place: Place,
     /// Where the API listens; port 0 takes any free one.
     #[arg(long, default_value = "127.0.0.1:6443", value_name = "ADDRESS")]
     listen: SocketAddr,
@@ -56,26 +52,24 @@ pub struct Options {
 
 /// Serves until Ctrl-C or SIGTERM.
 pub fn run(options: Options) -> Result<ExitCode> {
-    let directory =
-        if options.ephemeral { data::temporary()? } else { options.data.clone().map_or_else(data::default, Ok)? };
-    let _temporary = options.ephemeral.then(|| Temporary(&directory));
-    let directory = data::make_private(&directory)?;
+    let directory = options.place.directory()?;
+    let _temporary = options.place.ephemeral.then(|| Temporary(&directory));
     let listener = TcpListener::bind(options.listen).with_context(|| {
         format!("cannot listen on {}: choose another address with --listen, or end what uses it", options.listen)
     })?;
     let authority = Authority::load_or_create(&directory)
         .with_context(|| format!("cannot load or create the certificates in {}", directory.display()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(options, directory, &authority, listener))
+    runtime.block_on(serve(options, &directory, &authority, listener))
 }
 
-async fn serve(options: Options, directory: PathBuf, authority: &Authority, listener: TcpListener) -> Result<ExitCode> {
+async fn serve(options: Options, directory: &Path, authority: &Authority, listener: TcpListener) -> Result<ExitCode> {
     let mut signals = Signals::new()?;
     let api = listener.local_addr()?;
     let kubeconfig = options.kubeconfig_out.map(std::path::absolute).transpose()?;
     let kubeconfig = kubeconfig.unwrap_or_else(|| directory.join("kubeconfig"));
     let config = Config {
-        data: (!options.ephemeral).then_some(directory),
+        data: (!options.place.ephemeral).then(|| directory.to_owned()),
         service_cidrs: options.service_cidr,
         node_port_range: options.node_port_range,
         advertise: options.advertise,

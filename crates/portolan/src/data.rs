@@ -6,9 +6,32 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use clap::Args;
+
+/// The options that say where.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// Where objects, certificates and logs are kept [default: $XDG_STATE_HOME/portolan or ~/.local/state/portolan].
+    #[arg(long, value_name = "DIR", conflicts_with = "ephemeral")]
+    pub data: Option<PathBuf>,
+    /// Keep nothing: memory only, and a temporary directory that is removed at the end.
+    #[arg(long)]
+    pub ephemeral: bool,
+}
+
+impl Place {
+    /// The directory, made if it has to be. An ephemeral one is the caller's to remove: [`Temporary`].
+    pub fn directory(&self) -> Result<PathBuf> {
+        match (self.ephemeral, &self.data) {
+            (true, _) => make_private(&temporary()?),
+            (false, Some(data)) => make_private(data),
+            (false, None) => make_private(&default()?),
+        }
+    }
+}
 
 /// The data directory, absolute. Made for its owner alone: it holds keys, Secrets and the logs of pods.
-pub fn make_private(data: &Path) -> Result<PathBuf> {
+fn make_private(data: &Path) -> Result<PathBuf> {
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -18,7 +41,7 @@ pub fn make_private(data: &Path) -> Result<PathBuf> {
 }
 
 /// Where people's programs keep their state: `$XDG_STATE_HOME/portolan` or `~/.local/state/portolan`.
-pub fn default() -> Result<PathBuf> {
+fn default() -> Result<PathBuf> {
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state"));
     let base = state.or_else(home).context("neither HOME nor XDG_STATE_HOME is set: say --data DIR or --ephemeral")?;

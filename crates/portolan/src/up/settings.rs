@@ -12,7 +12,7 @@ use clap::Args;
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
-use crate::data;
+use crate::data::{self, Place};
 
 /// Most nodes of one network: their addresses are 172.30.0.11 and up, their pods 10.244.1.0/24 and up.
 const MAX_NODES: u8 = 200;
@@ -38,12 +38,8 @@ pub struct Options {
     /// How many nodes.
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_NODES)))]
     nodes: u8,
-    /// Where objects, certificates and logs are kept [default: $XDG_STATE_HOME/portolan or ~/.local/state/portolan].
-    #[arg(long, value_name = "DIR", conflicts_with = "ephemeral")]
-    data: Option<PathBuf>,
-    /// Keep nothing: memory only, and a temporary directory for logs that is removed at the end.
-    #[arg(long)]
-    ephemeral: bool,
+    #[command(flatten)]
+    place: Place,
     /// Where the API listens on the host; port 0 takes any free one.
     #[arg(long, default_value = "127.0.0.1:6443", value_name = "ADDRESS")]
     listen: SocketAddr,
@@ -97,13 +93,12 @@ impl Options {
         self.check_pools()?;
         let images = self.images.into_iter().map(check_image).collect::<Result<_>>()?;
         let kubeconfig = self.kubeconfig_out.map(std::path::absolute).transpose()?;
-        let data = if self.ephemeral { data::temporary()? } else { self.data.map_or_else(data::default, Ok)? };
-        let data = data::make_private(&data)?;
+        let data = self.place.directory()?;
         Ok(Settings {
             nodes: self.nodes,
             kubeconfig: kubeconfig.unwrap_or_else(|| data.join("kubeconfig")),
             data,
-            ephemeral: self.ephemeral,
+            ephemeral: self.place.ephemeral,
             listen: self.listen,
             lb_pool: self.lb_pool,
             service_cidr: self.service_cidr,
@@ -243,8 +238,7 @@ mod tests {
     fn options(pool: &str, services: &str) -> Options {
         Options {
             nodes: 2,
-            data: None,
-            ephemeral: true,
+            place: Place { data: None, ephemeral: true },
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             lb_pool: pool.parse().unwrap(),
             service_cidr: services.parse().unwrap(),
