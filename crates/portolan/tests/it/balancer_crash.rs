@@ -6,9 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
-    io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -25,11 +23,10 @@ use portolan_cloud::{
     scripted::{Call, Effect, Fault, Refusal, Script, Scripted},
 };
 use serde_json::json;
-use tempfile::TempDir;
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::PORTOLAN;
+use crate::process::{ApiServer, Process};
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -43,31 +40,6 @@ enum When {
     During,
     /// The call was carried out; its answer is lost.
     After,
-}
-
-/// A process that is killed with the test.
-pub struct Process(pub Child);
-
-impl Process {
-    pub fn start(arguments: &[&str]) -> Self {
-        let mut command = Command::new(PORTOLAN);
-        command.args(arguments).env_remove("KUBECONFIG").stdin(Stdio::null()).stdout(Stdio::piped());
-        Self(command.stderr(Stdio::null()).spawn().unwrap())
-    }
-
-    /// With SIGKILL, and no sooner back than it is dead.
-    fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have been killed already.
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
 }
 
 /// The provider, which has a gun.
@@ -129,29 +101,20 @@ impl LoadBalancers for Shared {
 struct World {
     killer: Arc<Killer>,
     client: Client,
-    kubeconfig: PathBuf,
     socket: PathBuf,
-    _api: Process,
-    _directory: TempDir,
+    api: ApiServer,
 }
 
 impl World {
     async fn start() -> Self {
-        let directory = TempDir::new().unwrap();
-        let kubeconfig = directory.path().join("kubeconfig");
-        let out = kubeconfig.to_str().unwrap();
-        let mut api = Process::start(&["apiserver", "--ephemeral", "--listen", "127.0.0.1:0", "--kubeconfig-out", out]);
-        let mut line = String::new();
-        BufReader::new(api.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert!(line.starts_with("api"), "{line:?}");
-        let client = portolan_runtime::client::connect(Some(&kubeconfig), None, "balancer-crash").await.unwrap();
-
-        let socket = directory.path().join("provider");
+        let api = ApiServer::start();
+        let client = portolan_runtime::client::connect(Some(&api.kubeconfig), None, "balancer-crash").await.unwrap();
+        let socket = api.home().join("provider");
         let inner = Scripted::new("203.0.113.0/28".parse().unwrap(), Script::default());
         let killer = Arc::new(Killer { inner, victim: Mutex::default(), plan: Mutex::default() });
         let listener = UnixListener::bind(&socket).unwrap();
         tokio::spawn(serve(listener, Arc::new(Shared(killer.clone())), CancellationToken::new()));
-        let world = Self { killer, client, kubeconfig, socket, _api: api, _directory: directory };
+        let world = Self { killer, client, socket, api };
         world.keep_controllers();
         world
     }
@@ -162,22 +125,16 @@ impl World {
 
     /// Starts the controllers if there are none.
     fn keep_controllers(&self) {
-        let text = |path: &Path| path.to_str().unwrap().to_owned();
         let mut victim = self.killer.victim.lock().unwrap();
         if victim.is_none() {
-            let arguments = [
-                "controllers",
-                "--kubeconfig",
-                &text(&self.kubeconfig),
-                "--leader-elect=false",
-                "--metrics-bind-address=0",
+            let options = [
                 "--controllers=service-lb-controller",
                 "--cloud-provider=remote",
                 "--cloud-endpoint",
-                &text(&self.socket),
+                self.socket.to_str().unwrap(),
                 "--cloud-calls-per-second=1000",
             ];
-            *victim = Some(Process::start(&arguments));
+            *victim = Some(self.api.controllers(&options));
         }
     }
 

@@ -3,10 +3,9 @@
 mod rbac;
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -20,15 +19,14 @@ use kube::{
     Api, Client,
     api::{ListParams, Patch, PatchParams, PostParams},
 };
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::{PORTOLAN, until};
+use crate::{
+    process::{ApiServer, Process},
+    until,
+};
 
 /// Short, so that the tests are; the proportions are the usual ones.
 const LEASE: Duration = Duration::from_secs(3);
@@ -38,84 +36,33 @@ const SLACK: Duration = Duration::from_secs(3);
 const ELECTION: [&str; 3] =
     ["--leader-elect-lease-duration=3s", "--leader-elect-renew-deadline=2s", "--leader-elect-retry-period=500ms"];
 
-/// A process that ends with the test.
-struct Process {
-    child: Child,
-    out: BufReader<ChildStdout>,
-}
-
-impl Process {
-    fn start(arguments: &[&str]) -> Self {
-        let mut command = Command::new(PORTOLAN);
-        command.args(arguments).env_remove("KUBECONFIG").stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        Self { child, out }
-    }
-
-    /// The next line of its output, which says `word` and then something.
-    fn line(&mut self, word: &str) -> String {
-        let mut line = String::new();
-        self.out.read_line(&mut line).unwrap();
-        let Some(rest) = line.strip_prefix(word) else { panic!("{line:?}, {}", self.complaint()) };
-        rest.trim().to_owned()
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
-    }
-
-    fn ended(&mut self, seconds: u64) -> ExitStatus {
-        until("the process to end", seconds, || self.child.try_wait().unwrap().ok_or_else(|| "it runs".to_owned()))
-    }
-
-    /// What it said on standard error; only once it has ended.
-    fn complaint(&mut self) -> String {
-        let _ = self.child.kill();
-        let mut text = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
-        text
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// An API server, and a client of it.
 struct Cluster {
     kubeconfig: PathBuf,
     client: Client,
     runtime: Runtime,
-    api: Option<Process>,
-    _directory: TempDir,
+    api: Option<ApiServer>,
 }
 
 impl Cluster {
     fn start() -> Self {
-        let directory = TempDir::new().unwrap();
-        let kubeconfig = directory.path().join("kubeconfig");
-        let out = format!("--kubeconfig-out={}", kubeconfig.display());
-        let mut api = Process::start(&["apiserver", "--ephemeral", "--listen=127.0.0.1:0", &out]);
-        api.line("api");
-        api.line("kubeconfig");
-        Self { api: Some(api), ..Self::at(kubeconfig, directory) }
+        let api = ApiServer::start();
+        let mut cluster = Self::at(&api.kubeconfig);
+        cluster.api = Some(api);
+        cluster
     }
 
     /// An API server that runs already.
-    fn at(kubeconfig: PathBuf, directory: TempDir) -> Self {
+    fn at(kubeconfig: &Path) -> Self {
         let runtime = Runtime::new().unwrap();
-        let client = runtime.block_on(portolan_runtime::client::connect(Some(&kubeconfig), None, "test")).unwrap();
+        let client = runtime.block_on(portolan_runtime::client::connect(Some(kubeconfig), None, "test")).unwrap();
         let node: Node = serde_json::from_value(json!({"metadata": {"name": "node"}})).unwrap();
         runtime.block_on(Api::all(client.clone()).create(&PostParams::default(), &node)).unwrap();
-        Self { kubeconfig, client, runtime, api: None, _directory: directory }
+        Self { kubeconfig: kubeconfig.to_owned(), client, runtime, api: None }
     }
 
     fn api(&mut self) -> &mut Process {
-        self.api.as_mut().unwrap()
+        &mut self.api.as_mut().unwrap().process
     }
 
     fn create<T>(&self, object: Value)
@@ -365,9 +312,7 @@ fn what_cannot_run_says_so_and_nothing_else() {
     for (arguments, words) in cases {
         let mut process = Process::start(&[&["controllers", "--metrics-bind-address=127.0.0.1:0"], arguments].concat());
         assert_eq!(process.ended(10).code(), Some(2));
-        let mut printed = String::new();
-        process.out.read_to_string(&mut printed).unwrap();
-        assert_eq!(printed, "", "{arguments:?}");
+        assert_eq!(process.rest(), "", "{arguments:?}");
         let complaint = process.complaint();
         let complaint = complaint.lines().find(|line| line.starts_with("portolan: ")).unwrap();
         assert_eq!(complaint.matches(words).count(), 1, "{complaint}");

@@ -9,6 +9,7 @@ mod demo;
 mod examples;
 mod join;
 mod kubectl;
+mod process;
 mod reasons;
 mod restart;
 mod scale;

@@ -11,11 +11,14 @@ use portolan_cloud::{
 };
 use portolan_testkit::{Kubectl, Network, kubectls_or_skip, network_or_skip};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::{net::UnixListener, runtime::Runtime};
 use tokio_util::sync::CancellationToken;
 
-use crate::{PORTOLAN, balancer_crash::Process, until};
+use crate::{
+    PORTOLAN,
+    process::{ApiServer, Process},
+    until,
+};
 
 /// The newest kubectl, connected to a network of two nodes.
 fn network(test: &str) -> Option<(Network, Kubectl)> {
@@ -161,12 +164,12 @@ fn refused_writes_of_endpoints_say_so() {
 /// The API server takes a Service's Endpoints away with it; what the controller has to delete is what was left behind.
 #[test]
 fn a_refused_deletion_of_orphaned_endpoints_says_so() {
-    let Some(alone) = Alone::start("a_refused_deletion_of_orphaned_endpoints_says_so") else { return };
-    let kubectl = &alone.kubectl;
+    let Some((api, kubectl)) = alone("a_refused_deletion_of_orphaned_endpoints_says_so") else { return };
+    let kubectl = &kubectl;
     apply(kubectl, &[json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "orphan"}})]);
     let error = json!({"code": 403, "reason": "Forbidden", "message": "endpoints is forbidden: exceeded quota: tiny"});
     faults(kubectl, &json!([{"verbs": ["delete"], "resources": ["endpoints"], "error": error}]));
-    let _controllers = alone.controllers(&["--controllers=endpoints-controller"]);
+    let _controllers = api.controllers(&["--controllers=endpoints-controller"]);
     let from = "endpoint-controller";
     described(kubectl, &["endpoints", "orphan"], &[("Warning", "FailedToDeleteEndpoint", from, "default/orphan")]);
     faults(kubectl, &json!([]));
@@ -250,53 +253,34 @@ fn a_resolver_list_that_is_too_long_says_so_and_the_pod_starts() {
 }
 
 /// An API server and nothing else.
-struct Alone {
-    kubectl: Kubectl,
-    kubeconfig: PathBuf,
-    directory: TempDir,
-    _api: Process,
-}
-
-impl Alone {
-    fn start(test: &str) -> Option<Self> {
-        let kubectl = kubectls_or_skip(test).pop()?;
-        let directory = TempDir::new().unwrap();
-        let kubeconfig = directory.path().join("kubeconfig");
-        let out = kubeconfig.to_str().unwrap();
-        let api = Process::start(&["apiserver", "--ephemeral", "--listen", "127.0.0.1:0", "--kubeconfig-out", out]);
-        until("the kubeconfig", 30, || if kubeconfig.exists() { Ok(()) } else { Err(String::new()) });
-        let kubectl = kubectl.connect(&kubeconfig, directory.path());
-        until("the API", 30, || kubectl.ok(&["get", "namespaces"]).map_err(|error| error.to_string()));
-        Some(Self { kubectl, kubeconfig, directory, _api: api })
-    }
-
-    fn controllers(&self, options: &[&str]) -> Process {
-        let kubeconfig = self.kubeconfig.to_str().unwrap();
-        let common = ["controllers", "--kubeconfig", kubeconfig, "--leader-elect=false", "--metrics-bind-address=0"];
-        Process::start(&[&common, options].concat())
-    }
+fn alone(test: &str) -> Option<(ApiServer, Kubectl)> {
+    let kubectl = kubectls_or_skip(test).pop()?;
+    let api = ApiServer::start();
+    let kubectl = kubectl.connect(&api.kubeconfig, api.home());
+    Some((api, kubectl))
 }
 
 /// Controllers whose provider does what a script says.
 struct Cloudy {
     provider: Arc<Scripted>,
-    alone: Alone,
+    kubectl: Kubectl,
     _controllers: Process,
+    _api: ApiServer,
     _runtime: Runtime,
 }
 
 impl Cloudy {
     fn start(test: &str) -> Option<Self> {
-        let alone = Alone::start(test)?;
-        let socket = alone.directory.path().join("provider");
+        let (api, kubectl) = alone(test)?;
+        let socket = api.home().join("provider");
         let runtime = Runtime::new().unwrap();
         let provider = Arc::new(Scripted::new("203.0.113.0/28".parse().unwrap(), Script::default()));
         let listener = runtime.block_on(async { UnixListener::bind(&socket).unwrap() });
         runtime.spawn(serve(listener, provider.clone(), CancellationToken::new()));
         let endpoint = socket.to_str().unwrap();
         let options = ["--controllers=service-lb-controller", "--cloud-provider=remote", "--cloud-endpoint", endpoint];
-        let controllers = alone.controllers(&options);
-        Some(Self { provider, alone, _controllers: controllers, _runtime: runtime })
+        let controllers = api.controllers(&options);
+        Some(Self { provider, kubectl, _controllers: controllers, _api: api, _runtime: runtime })
     }
 
     fn refuse(&self, call: Call, code: &str) {
@@ -308,7 +292,7 @@ impl Cloudy {
 #[test]
 fn a_provider_that_refuses_is_quoted() {
     let Some(cloudy) = Cloudy::start("a_provider_that_refuses_is_quoted") else { return };
-    let (kubectl, from) = (&cloudy.alone.kubectl, "service-controller");
+    let (kubectl, from) = (&cloudy.kubectl, "service-controller");
     cloudy.refuse(Call::Ensure, "UnauthorizedOperation");
     apply(kubectl, &[balancer("web")]);
     let words = "Error syncing load balancer: failed to ensure load balancer: UnauthorizedOperation";

@@ -24,7 +24,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::{Cluster, Joined, PORTOLAN};
+use super::{Cluster, Joined};
+use crate::PORTOLAN;
 use crate::until;
 
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/controllers.yaml");
@@ -142,7 +143,7 @@ fn the_arguments_of_the_manifest_are_understood() {
 fn the_rights_are_enough_and_needed() {
     const TEST: &str = "the_rights_are_enough_and_needed";
     let Some(oracle) = Oracle::start(TEST) else { return };
-    let cluster = Cluster::at(oracle.path("admin.kubeconfig"), TempDir::new().unwrap());
+    let cluster = Cluster::at(&oracle.path("admin.kubeconfig"));
     oracle.kubectl(&["apply", "-f", MANIFEST]);
     let kubeconfig = oracle.account();
     let (endpoint, _provider) = provider(&cluster);
