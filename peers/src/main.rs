@@ -3,6 +3,7 @@
 mod bench;
 mod canonical;
 mod compare;
+mod conformance;
 mod deliberate;
 mod differential;
 mod events;
@@ -21,7 +22,7 @@ use side::Places;
 
 /// Portolan beside real Kubernetes.
 #[derive(Debug, Parser)]
-#[command(name = "portolan-peers")]
+#[command(name = "portolan-peers", args_override_self = true)]
 struct Cli {
     #[command(subcommand)]
     task: Task,
@@ -49,6 +50,13 @@ enum Task {
         places: PlaceArguments,
         #[command(flatten)]
         options: bench::Options,
+    },
+    /// Upstream's sig-network tests on a real cluster with parts of Portolan in it. Needs root.
+    Conformance {
+        #[command(flatten)]
+        places: PlaceArguments,
+        #[command(flatten)]
+        options: conformance::Options,
     },
     /// Prints docs/differences.md.
     Differences,
@@ -98,31 +106,25 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<bool> {
-    let runtime = tokio::runtime::Runtime::new().context("no runtime")?;
     match cli.task {
         Task::Differences => {
             print!("{}", deliberate::document());
             Ok(true)
         }
-        Task::Differential { places, options } => {
-            let places = places.resolve()?;
-            let result = runtime.block_on(interruptible(differential::run(&options, &places)));
-            clean(&places);
-            result
-        }
-        Task::Events { places, options } => {
-            let places = places.resolve()?;
-            let result = runtime.block_on(interruptible(events::run(&options, &places)));
-            clean(&places);
-            result
-        }
-        Task::Bench { places, options } => {
-            let places = places.resolve()?;
-            let result = runtime.block_on(interruptible(bench::run(&options, &places)));
-            clean(&places);
-            result
-        }
+        Task::Differential { places, options } => at(places, async |places| differential::run(&options, places).await),
+        Task::Events { places, options } => at(places, async |places| events::run(&options, places).await),
+        Task::Bench { places, options } => at(places, async |places| bench::run(&options, places).await),
+        Task::Conformance { places, options } => at(places, async |places| conformance::run(&options, places).await),
     }
+}
+
+/// Runs the work and leaves nothing behind but its results.
+fn at(places: PlaceArguments, work: impl AsyncFnOnce(&Places) -> Result<bool>) -> Result<bool> {
+    let runtime = tokio::runtime::Runtime::new().context("no runtime")?;
+    let places = places.resolve()?;
+    let result = runtime.block_on(interruptible(work(&places)));
+    clean(&places);
+    result
 }
 
 /// Ends early, and cleanly, when the user asks for it.

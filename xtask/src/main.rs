@@ -1,7 +1,6 @@
 //! Development tasks, run as `cargo xtask TASK`.
 
 mod clients;
-mod conformance;
 mod layers;
 mod oracle;
 mod peers;
@@ -36,7 +35,7 @@ fn main() -> ExitCode {
         Some("test") => test::run(),
         Some("clients") => clients::fetch().map(|fetched| print!("{fetched}")),
         Some("layers") => layers::check(),
-        Some("conformance") => conformance::run(&rest),
+        Some("conformance") => peers::conformance(&rest),
         Some("peers") => peers::run(&rest),
         Some("-h" | "--help") | None => {
             print!("{HELP}");

@@ -55,8 +55,8 @@ pub struct Options {
     /// Which controllers run.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "slices,slices-and-endpoints")]
     pub sets: Vec<Set>,
-    /// The date that the results carry.
-    #[arg(long)]
+    /// The date that the results carry [default: today].
+    #[arg(long, default_value_t = jiff::Zoned::now().date().to_string(), hide_default_value = true)]
     pub date: String,
 }
 
