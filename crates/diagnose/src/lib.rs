@@ -22,6 +22,7 @@ mod snapshot;
 mod view;
 mod words;
 
+pub mod evidence;
 pub mod render;
 
 use std::time::Duration;
