@@ -29,7 +29,17 @@ const LAYERS: &[(Layer, &[&str])] = &[
             "portolan-runtime",
         ],
     ),
-    (Layer::Shell, &["portolan-apiserver", "portolan-controllers", "portolan-dns", "portolan-node", "portolan-proxy"]),
+    (
+        Layer::Shell,
+        &[
+            "portolan-apiserver",
+            "portolan-controllers",
+            "portolan-dns",
+            "portolan-lab",
+            "portolan-node",
+            "portolan-proxy",
+        ],
+    ),
     (Layer::Binary, &["portolan"]),
     (Layer::Dev, &["portolan-peers", "portolan-testkit", "xtask"]),
 ];

@@ -26,7 +26,7 @@ use portolan_objects::ObjectKey;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-pub use script::{Call, Effect, Fault, Point, Refusal, Script};
+pub use script::{Addresses, Call, Effect, Fault, Point, Refusal, Script};
 
 use crate::{BalancerId, Class, CloudError, Held, LoadBalancer, LoadBalancers, Observer, Status, Step, pool::Pool};
 

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use ipnet::Ipv4Net;
 use portolan_objects::ObjectKey;
 use serde::{Deserialize, Serialize};
 
 use super::vendor;
 use crate::{Class, CloudError};
+
+const EXHAUSTED: &str = "exhausted";
 
 /// A whole script. The default is a provider that is well.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,9 +18,44 @@ pub struct Script {
     /// Most balancers that the account may have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<usize>,
+    /// Which addresses are to be had, if not all of the provider's pool. Balancers keep what they have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<Addresses>,
     /// Faults. All delays that match a call add up; of the other faults the first one that matches counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+}
+
+/// What a pool has to give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Addresses {
+    /// `exhausted`: nothing.
+    Exhausted,
+    /// A network: only its addresses.
+    Within(Ipv4Net),
+}
+
+impl TryFrom<String> for Addresses {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            EXHAUSTED => Ok(Self::Exhausted),
+            text => text.parse().map(Self::Within).map_err(|_| {
+                format!("{text:?} is no set of addresses; write it as ADDRESS/BITS, such as 203.0.113.8/30, or {EXHAUSTED}")
+            }),
+        }
+    }
+}
+
+impl From<Addresses> for String {
+    fn from(addresses: Addresses) -> Self {
+        match addresses {
+            Addresses::Exhausted => EXHAUSTED.to_owned(),
+            Addresses::Within(network) => network.to_string(),
+        }
+    }
 }
 
 /// One fault. An empty list means all of them.
