@@ -113,7 +113,10 @@ static RESOURCES: &[Resource] = &[
         categories: &[],
         namespaced: false,
         verbs: ALL_VERBS,
-        subresources: &[status("", "v1", "Node")],
+        subresources: &[
+            Subresource { name: "proxy", group: "", version: "v1", kind: "NodeProxyOptions", verbs: &["get"] },
+            status("", "v1", "Node"),
+        ],
         storage: Storage("nodes"),
         model: Model::Node,
         definition: "io.k8s.api.core.v1.Node",

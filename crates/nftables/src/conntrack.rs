@@ -1,5 +1,5 @@
 //! Tracked connections: list and delete. The proxy needs it for UDP, where a flow would otherwise stick to an
-//! endpoint that is gone for as long as the client keeps sending.
+//! endpoint that is gone for as long as the client keeps sending; whoever collects evidence looks at all of them.
 
 use std::{
     io,
@@ -32,23 +32,30 @@ pub struct Flow {
     pub reply: Tuple,
     /// The kernel's number of the entry, so that a deletion cannot hit a successor.
     pub id: u32,
+    /// Whether a packet ever came back.
+    pub answered: bool,
+    /// State of a TCP connection, as the kernel numbers them.
+    pub tcp_state: Option<u8>,
 }
 
 impl Socket {
     /// All tracked connections of a family and protocol. `family` is `Ip` or `Ip6`.
     pub fn flows(&mut self, family: Family, protocol: u8) -> Result<Vec<Flow>, DumpError> {
         let mut flows = Vec::new();
+        self.each_flow(family, |flow| flows.extend((flow.protocol == protocol).then_some(flow)))?;
+        Ok(flows)
+    }
+
+    /// Hands every tracked connection of a family to `take`: there may be millions. `family` is `Ip` or `Ip6`.
+    pub fn each_flow(&mut self, family: Family, mut take: impl FnMut(Flow)) -> Result<(), DumpError> {
         let build = |w: &mut Writer, sequence: u32| {
             let kind = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
             w.message(Head { kind, flags: NLM_F_DUMP, sequence, family: family.number() }, 0, |_| {});
         };
-        let result = self.request(build, |message| {
-            flows.extend(read_flow(message).filter(|flow| flow.protocol == protocol));
-        });
-        match result {
-            Ok(()) => Ok(flows),
+        match self.request(build, |message| read_flow(message).into_iter().for_each(&mut take)) {
+            Ok(()) => Ok(()),
             // Connections come and go all the time: what was seen is good enough.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(flows),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             Err(source) => Err(DumpError { what: "the tracked connections".into(), source }),
         }
     }
@@ -96,7 +103,10 @@ fn read_flow(message: &Message<'_>) -> Option<Flow> {
     let (protocol, original) = read_tuple(attributes.get(CTA_TUPLE_ORIG)?)?;
     let (_, reply) = read_tuple(attributes.get(CTA_TUPLE_REPLY)?)?;
     let id = attributes.get(CTA_ID).and_then(read_u32)?;
-    Some(Flow { protocol, original, reply, id })
+    let status = attributes.get(CTA_STATUS).and_then(read_u32).unwrap_or_default();
+    let details = attributes.get(CTA_PROTOINFO).and_then(|info| Attributes(info).get(CTA_PROTOINFO_TCP));
+    let tcp_state = details.and_then(|tcp| Attributes(tcp).get(CTA_PROTOINFO_TCP_STATE)?.first().copied());
+    Some(Flow { protocol, original, reply, id, answered: status & IPS_SEEN_REPLY != 0, tcp_state })
 }
 
 fn read_tuple(bytes: &[u8]) -> Option<(u8, Tuple)> {

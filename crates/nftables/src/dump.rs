@@ -41,6 +41,14 @@ impl Socket {
         self.dump(what, NFT_MSG_GETRULE, id.family.number(), ask, chain)
     }
 
+    /// Where each rule of a table leads, in the order of the dump: enough to follow packets through a ruleset that
+    /// somebody else wrote.
+    pub fn steps(&mut self, id: &TableId) -> Result<Vec<Step>, DumpError> {
+        let what = format!("the rules of table {id}");
+        let ask = |w: &mut Writer| w.text(NFTA_RULE_TABLE, &id.name);
+        self.dump(what, NFT_MSG_GETRULE, id.family.number(), ask, read_step)
+    }
+
     /// Names of the sets and maps of a table.
     pub fn sets(&mut self, id: &TableId) -> Result<Vec<String>, DumpError> {
         let what = format!("the sets of table {id}");
@@ -109,6 +117,42 @@ impl Socket {
             }
         }
     }
+}
+
+/// What one rule refers to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Step {
+    /// The chain it is in.
+    pub chain: String,
+    /// Sets and maps that it looks something up in.
+    pub sets: Vec<String>,
+    /// Verdicts that it holds itself.
+    pub verdicts: Vec<Verdict>,
+    /// Constants that it loads, in order: of a translation to one address, the address and the port.
+    pub constants: Vec<Value>,
+    /// Whether it translates an address.
+    pub translates: bool,
+}
+
+fn read_step(message: &Message<'_>) -> Option<Step> {
+    let attributes = message.attributes();
+    let mut step = Step { chain: attributes.get(NFTA_RULE_CHAIN).map(read_text)?, ..Step::default() };
+    let expressions = attributes.get(NFTA_RULE_EXPRESSIONS).unwrap_or_default();
+    for (_, expression) in Attributes(expressions) {
+        let expression = Attributes(expression);
+        let data = Attributes(expression.get(NFTA_EXPR_DATA).unwrap_or_default());
+        match expression.get(NFTA_EXPR_NAME).map(read_text).as_deref() {
+            Some("lookup") => step.sets.extend(data.get(NFTA_LOOKUP_SET).map(read_text)),
+            Some("nat") => step.translates = true,
+            Some("immediate") => match data.get(NFTA_IMMEDIATE_DATA).and_then(read_data) {
+                Some(Data::Verdict(verdict)) => step.verdicts.push(verdict),
+                Some(Data::Value(value)) => step.constants.push(value),
+                None => {}
+            },
+            _ => {}
+        }
+    }
+    Some(step)
 }
 
 fn read_table(message: &Message<'_>) -> Option<Table> {

@@ -60,6 +60,7 @@ mod wire;
 
 pub use batch::{Batch, InTable, Op};
 pub use conntrack::{Flow, Tuple};
+pub use dump::Step;
 pub use error::{CommitError, DumpError, SocketError};
 pub use expr::{
     Compare, Counting, Ct, Expr, FIB_LOCAL, FULLY_RANDOM, FibOf, Found, Header, Meta, Nat, Reg, Reject, STATUS_DNAT,

@@ -106,12 +106,16 @@ pub(crate) const NFT_REG32_00: u32 = 8;
 
 pub(crate) const NFTA_EXPR_NAME: u16 = 1;
 pub(crate) const NFTA_EXPR_DATA: u16 = 2;
+pub(crate) const NFTA_LOOKUP_SET: u16 = 1;
+pub(crate) const NFTA_IMMEDIATE_DATA: u16 = 2;
 pub(crate) const NFTA_GEN_ID: u16 = 1;
 
 pub(crate) const IPCTNL_MSG_CT_GET: u16 = 1;
 pub(crate) const IPCTNL_MSG_CT_DELETE: u16 = 2;
 pub(crate) const CTA_TUPLE_ORIG: u16 = 1;
 pub(crate) const CTA_TUPLE_REPLY: u16 = 2;
+pub(crate) const CTA_STATUS: u16 = 3;
+pub(crate) const CTA_PROTOINFO: u16 = 4;
 pub(crate) const CTA_ID: u16 = 12;
 pub(crate) const CTA_TUPLE_IP: u16 = 1;
 pub(crate) const CTA_TUPLE_PROTO: u16 = 2;
@@ -119,6 +123,9 @@ pub(crate) const CTA_IP_V4_SRC: u16 = 1;
 pub(crate) const CTA_IP_V4_DST: u16 = 2;
 pub(crate) const CTA_IP_V6_SRC: u16 = 3;
 pub(crate) const CTA_IP_V6_DST: u16 = 4;
+pub(crate) const CTA_PROTOINFO_TCP: u16 = 1;
+pub(crate) const CTA_PROTOINFO_TCP_STATE: u16 = 1;
+pub(crate) const IPS_SEEN_REPLY: u32 = 2;
 pub(crate) const CTA_PROTO_NUM: u16 = 1;
 pub(crate) const CTA_PROTO_SRC_PORT: u16 = 2;
 pub(crate) const CTA_PROTO_DST_PORT: u16 = 3;

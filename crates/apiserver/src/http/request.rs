@@ -109,6 +109,15 @@ pub enum Verb {
         /// Passed on to the node.
         query: Vec<(String, String)>,
     },
+    /// Ask the agent of a node.
+    Proxy {
+        /// The node; `NAME:PORT` and `https:NAME:PORT` name a port of it.
+        name: String,
+        /// The path at the node, percent-encoded, without its first slash.
+        path: String,
+        /// Passed on to the node.
+        query: Vec<(String, String)>,
+    },
     /// Read many.
     List(ListOptions),
     /// Follow changes.
@@ -160,7 +169,7 @@ impl Verb {
     /// The name that discovery and metrics use.
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Get { .. } | Self::Log { .. } => "get",
+            Self::Get { .. } | Self::Log { .. } | Self::Proxy { .. } => "get",
             Self::List(_) => "list",
             Self::Watch(_) => "watch",
             Self::Create { .. } => "create",
@@ -171,6 +180,10 @@ impl Verb {
         }
     }
 }
+
+/// What cannot stand as it is in a segment of a path.
+const IN_SEGMENT: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
 
 /// The query, decoded.
 struct Query(Vec<(String, String)>);
@@ -275,6 +288,8 @@ struct Place<'a> {
     scoped: bool,
     name: Option<&'a str>,
     subresource: Option<&'static Subresource>,
+    /// What follows a proxy subresource, percent-encoded.
+    tail: String,
 }
 
 impl<'a> Place<'a> {
@@ -282,7 +297,7 @@ impl<'a> Place<'a> {
         let find = |plural: &str| portolan_kinds::find(group, version, plural).ok_or_else(ApiError::no_such_path);
         let in_namespace = |namespace: &'a str, plural: &str, name: Option<&'a str>| {
             let resource = find(plural)?;
-            let place = Place { resource, namespace, scoped: true, name, subresource: None };
+            let place = Place { namespace, name, ..Place::of(resource, "") };
             if resource.namespaced { Ok(place) } else { Err(ApiError::no_such_path()) }
         };
         match rest {
@@ -294,16 +309,20 @@ impl<'a> Place<'a> {
             ["namespaces", namespace, plural, name, part] => in_namespace(namespace, plural, Some(name))?.below(part),
             [plural] => {
                 let resource = find(plural)?;
-                Ok(Place { resource, namespace: "", scoped: !resource.namespaced, name: None, subresource: None })
+                Ok(Place { scoped: !resource.namespaced, name: None, ..Place::of(resource, "") })
             }
             [plural, name] => Place::of(find(plural)?, name).cluster(),
             [plural, name, part] => Place::of(find(plural)?, name).cluster()?.below(part),
+            [plural, name, "proxy", tail @ ..] => {
+                let place = Place::of(find(plural)?, name).cluster()?.below("proxy")?;
+                Ok(Place { tail: encoded(tail), ..place })
+            }
             _ => Err(ApiError::no_such_path()),
         }
     }
 
     fn of(resource: &'static Resource, name: &'a str) -> Self {
-        Self { resource, namespace: "", scoped: true, name: Some(name), subresource: None }
+        Self { resource, namespace: "", scoped: true, name: Some(name), subresource: None, tail: String::new() }
     }
 
     fn cluster(self) -> Result<Self, ApiError> {
@@ -319,6 +338,9 @@ impl<'a> Place<'a> {
         let verb = match (method.as_str(), self.name.map(str::to_owned)) {
             ("GET" | "HEAD", Some(name)) if self.subresource.is_some_and(|part| part.name == "log") => {
                 Verb::Log { name, query: query.0.clone() }
+            }
+            ("GET" | "HEAD", Some(name)) if self.subresource.is_some_and(|part| part.name == "proxy") => {
+                Verb::Proxy { name, path: self.tail.clone(), query: query.0.clone() }
             }
             ("GET" | "HEAD", Some(name)) => Verb::Get { name, revision: query.number("resourceVersion")? },
             ("GET" | "HEAD", None) if query.flag("watch") => Verb::Watch(watch(self.resource, query)?),
@@ -341,6 +363,12 @@ impl<'a> Place<'a> {
         let verbs = self.subresource.map_or(self.resource.verbs, |part| part.verbs);
         if verbs.contains(&verb.as_str()) { Ok(verb) } else { Err(ApiError::method_not_allowed()) }
     }
+}
+
+/// A path again, of its decoded segments.
+fn encoded(segments: &[&str]) -> String {
+    let encode = |segment: &&str| percent_encoding::utf8_percent_encode(segment, IN_SEGMENT).to_string();
+    segments.iter().map(encode).collect::<Vec<_>>().join("/")
 }
 
 fn filter(resource: &Resource, query: &Query) -> Result<Filter, ApiError> {

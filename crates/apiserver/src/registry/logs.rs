@@ -1,27 +1,19 @@
 //! Logs of pods: the request goes to the node agent that runs the pod, over HTTPS with the server's certificate.
 
-use std::{
-    error::Error,
-    net::{IpAddr, SocketAddr},
-};
+use std::error::Error;
 
 use form_urlencoded::Serializer;
-use futures::stream;
 use http::StatusCode;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use serde_json::Value;
 
-use super::{Answer, Registry, view};
+use super::{Answer, Registry, nodes::stream_of, view};
 use crate::{
-    http::{body::Body, request::ResourceRequest},
+    http::request::ResourceRequest,
     kubelet::{self, KubeletError},
     status::ApiError,
-    store::Key,
 };
 
-/// Where node agents listen, unless the Node says otherwise.
-const PORT: u16 = 10250;
 /// Longest error text taken from a node.
 const ERROR_BYTES: usize = 64 << 10;
 /// Parameters of the log API that a node understands.
@@ -71,19 +63,6 @@ impl Registry {
             warnings: Vec::new(),
         })
     }
-
-    fn node_address(&self, name: &str) -> Result<SocketAddr, ApiError> {
-        let node = self.store.get("nodes", &Key::new("", name)).map(|node| node.value()).unwrap_or_default();
-        let port = node["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"].as_u64();
-        let port = port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0).unwrap_or(PORT);
-        let addresses = node["status"]["addresses"].as_array().map(Vec::as_slice).unwrap_or_default();
-        addresses
-            .iter()
-            .find(|address| address["type"] == "InternalIP")
-            .and_then(|address| address["address"].as_str()?.parse::<IpAddr>().ok())
-            .map(|address| SocketAddr::new(address, port))
-            .ok_or_else(|| ApiError::internal(format!("node {name} has no InternalIP address")))
-    }
 }
 
 /// The container asked for, or the only one.
@@ -104,19 +83,4 @@ fn container(pod: &Value, name: &str, query: &[(String, String)]) -> Result<Stri
             ))),
         },
     }
-}
-
-fn stream_of(body: Incoming) -> Body {
-    Body::stream(stream::unfold(body, |mut body| async move {
-        loop {
-            match body.frame().await? {
-                Ok(frame) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Some((Ok(data), body));
-                    }
-                }
-                Err(error) => return Some((Err(std::io::Error::other(error)), body)),
-            }
-        }
-    }))
 }

@@ -11,6 +11,7 @@ mod create;
 mod delete;
 mod logs;
 mod meta;
+mod nodes;
 mod read;
 mod render;
 mod reviews;
@@ -49,7 +50,7 @@ pub struct Registry {
     store: Store,
     /// What Services take and give back.
     allocation: Allocation,
-    /// For the logs of pods.
+    /// For the logs of pods and the agents of nodes.
     kubelet: Option<Arc<rustls::ClientConfig>>,
     /// Ends watches and background work.
     stop: CancellationToken,
@@ -60,7 +61,7 @@ pub struct Registry {
 pub struct Answer {
     /// HTTP status.
     pub code: u16,
-    /// `application/json` for all but logs.
+    /// `application/json` for all but logs and what a node answers itself.
     pub content_type: &'static str,
     /// The body.
     pub body: Body,
@@ -104,6 +105,7 @@ impl Registry {
         match &request.verb {
             Verb::Get { name, .. } => self.get(request, name),
             Verb::Log { name, query } => self.logs(request, name, query).await,
+            Verb::Proxy { name, path, query } => self.node_proxy(request.resource, name, path, query).await,
             Verb::List(options) => self.list(request, options),
             Verb::Watch(options) => self.watch(request, options),
             Verb::Create { name: Some(name), options, body: format } => {

@@ -24,6 +24,7 @@ fn words(method: &str, target: &str, headers: &[(&'static str, &str)]) -> String
             let name = match &request.verb {
                 Verb::Get { name, .. }
                 | Verb::Log { name, .. }
+                | Verb::Proxy { name, .. }
                 | Verb::Update { name, .. }
                 | Verb::Patch { name, .. }
                 | Verb::Delete { name, .. }
@@ -60,9 +61,20 @@ fn paths_name_resources_objects_and_parts() {
         ("DELETE", "/api/v1/namespaces/a/pods/b", None, "delete pods a/b"),
         ("DELETE", "/api/v1/namespaces/a/pods?&limit=500", None, "deletecollection pods a"),
         ("GET", "/api/v1/namespaces/a/services/b%2Dc", None, "get services a/b-c"),
+        ("GET", "/api/v1/nodes/n/proxy", None, "get nodes /n:proxy"),
+        ("GET", "/api/v1/nodes/n:10250/proxy/evidence", None, "get nodes /n:10250:proxy"),
     ] {
         assert_eq!(words(method, target, headers.as_slice()), expected, "{method} {target}");
     }
+}
+
+#[test]
+fn what_follows_a_proxy_is_passed_on() {
+    let Operation::Resource(request) = request("GET", "/api/v1/nodes/n/proxy/a%20b/c?x=1%2F2&x=", &[]).unwrap() else {
+        panic!("not a resource");
+    };
+    let query = vec![("x".to_owned(), "1/2".to_owned()), ("x".to_owned(), String::new())];
+    assert_eq!(request.verb, Verb::Proxy { name: "n".into(), path: "a%20b/c".into(), query });
 }
 
 #[test]
@@ -78,6 +90,9 @@ fn what_is_wrong_with_a_request_has_its_own_code() {
         ("GET", "/api/v1/pods/a", &[], 404),
         ("GET", "/api/v1/namespaces/a/nodes", &[], 404),
         ("GET", "/api/v1/namespaces/a/pods/b/exec", &[], 404),
+        ("GET", "/api/v1/namespaces/a/pods/b/proxy/x", &[], 404),
+        ("GET", "/api/v1/nodes/n/status/x", &[], 404),
+        ("POST", "/api/v1/nodes/n/proxy/evidence", &[("content-type", "application/json")], 405),
         ("POST", "/api/v1/pods", &[], 405),
         ("POST", "/api/v1/namespaces/a/pods/b", &[], 405),
         ("DELETE", "/api/v1/namespaces", &[], 405),
