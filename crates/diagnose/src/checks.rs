@@ -11,14 +11,16 @@ mod readiness;
 mod selector;
 mod slices;
 
-use crate::{Diagnosis, Evidence, Finding, Link, LinkId, Snapshot, State, Words, view::View, words::words};
+use portolan_objects::ObjectKey;
+
+use crate::{Ask, Diagnosis, Evidence, Finding, Index, Link, LinkId, State, Words, view::View, words::words};
 
 /// What one check says.
 pub(crate) enum Outcome {
     /// The link holds.
     Ok(Words, Vec<Evidence>),
-    /// The link does not hold, and this is why.
-    Broken(Box<Finding>),
+    /// The link does not hold, for these reasons: at least one, and none of them follows from another.
+    Broken(Vec<Finding>),
     /// The link only mirrors the ones before it: a consequence if one of those is broken, else it holds.
     Mirror(Words, Vec<Evidence>),
     /// It does not apply or says nothing.
@@ -31,77 +33,119 @@ impl Outcome {
     }
 
     fn broken(finding: Finding) -> Self {
-        Self::Broken(Box::new(finding))
+        Self::Broken(vec![finding])
     }
 }
 
 type Check = fn(&View<'_>, &mut Vec<Words>) -> Outcome;
 
-/// The chain, in order, with the group of links that each depends on: a broken link makes later ones of its own group
-/// consequences. The way to the pods and the way from the outside are two groups.
-const CHAIN: [(LinkId, Group, Check); 9] = [
-    (LinkId::Service, Group::Endpoints, existence::check),
-    (LinkId::Address, Group::Outside, address::check),
-    (LinkId::Selector, Group::Endpoints, selector::check),
-    (LinkId::Pods, Group::Endpoints, pods::check),
-    (LinkId::Readiness, Group::Endpoints, readiness::check),
-    (LinkId::Slices, Group::Endpoints, slices::check),
-    (LinkId::Ports, Group::Endpoints, ports::check),
-    (LinkId::Policy, Group::Endpoints, policy::check),
-    (LinkId::LoadBalancer, Group::Outside, balancer::check),
-];
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Group {
-    Endpoints,
-    Outside,
+/// One link of the chart.
+struct Step {
+    id: LinkId,
+    /// Links whose break explains this one's: then it is a consequence and no cause of its own. Transitive.
+    follows: &'static [LinkId],
+    check: Check,
 }
 
-/// Finds the first broken link. Pure: equal snapshots give equal diagnoses.
-pub fn diagnose(snapshot: &Snapshot) -> Diagnosis {
+const fn step(id: LinkId, follows: &'static [LinkId], check: Check) -> Step {
+    Step { id, follows, check }
+}
+
+/// The chart, in the order in which it is shown.
+const CHART: &[Step] = &[
+    step(LinkId::Service, &[], existence::check),
+    step(LinkId::Address, &[LinkId::Service], address::check),
+    step(LinkId::LoadBalancer, &[LinkId::Address], balancer::check),
+    step(LinkId::Selector, &[LinkId::Service], selector::check),
+    step(LinkId::Pods, &[LinkId::Selector], pods::check),
+    step(LinkId::Readiness, &[LinkId::Pods], readiness::check),
+    step(LinkId::Slices, &[LinkId::Readiness], slices::check),
+    step(LinkId::Ports, &[LinkId::Slices], ports::check),
+    step(LinkId::Policy, &[LinkId::Ports], policy::check),
+];
+
+/// Findings are told in this order, the most causal first: a link never comes before one that it follows.
+fn causal_order() -> Vec<LinkId> {
+    let mut order: Vec<LinkId> = Vec::new();
+    while order.len() < CHART.len() {
+        let next = CHART
+            .iter()
+            .find(|step| !order.contains(&step.id) && step.follows.iter().all(|before| order.contains(before)));
+        // A circle is a mistake in the table; a test says so.
+        let Some(step) = next else { break };
+        order.push(step.id);
+    }
+    order
+}
+
+/// Whether a broken link among `broken` explains a break of `id`.
+fn explained(id: LinkId, broken: &[LinkId]) -> bool {
+    let follows = CHART.iter().find(|step| step.id == id).map_or(&[][..], |step| step.follows);
+    follows.iter().any(|before| broken.contains(before) || explained(*before, broken))
+}
+
+/// Walks one Service's chart. Pure: equal snapshots give equal diagnoses.
+pub fn diagnose(index: &Index<'_>, key: &ObjectKey, ask: &Ask) -> Diagnosis {
     let mut diagnosis = Diagnosis {
-        service: snapshot.key().to_string(),
+        service: key.to_string(),
         links: Vec::new(),
         findings: Vec::new(),
         hints: Vec::new(),
-        unread: snapshot.unread.clone(),
+        unread: index.snapshot.unread.clone(),
     };
-    let Some(service) = &snapshot.service else {
-        let finding = existence::missing(snapshot);
-        diagnosis.links.push(broken(&finding));
-        let rest = CHAIN.iter().skip(1).map(|(id, _, _)| *id);
+    let Some(service) = index.service(key) else {
+        let finding = existence::missing(index, key);
+        diagnosis.links.push(broken(LinkId::Service, &finding));
+        let rest = CHART.iter().skip(1).map(|step| step.id);
         diagnosis.links.extend(rest.map(|id| not_checked(id, words!("there is no Service", "Service 不存在"))));
         diagnosis.findings.push(finding);
         return diagnosis;
     };
-    let view = View::new(snapshot, service);
-    let mut causes: Vec<(Group, LinkId)> = Vec::new();
-    for (id, group, check) in CHAIN {
-        let outcome = check(&view, &mut diagnosis.hints);
-        let cause = causes.iter().find(|(of, _)| *of == group).map(|(_, id)| *id);
-        let link = match (outcome, cause) {
-            (Outcome::Ok(summary, evidence), _) | (Outcome::Mirror(summary, evidence), None) => {
+    let view = View::new(index, key.clone(), service, ask);
+    let outcomes: Vec<(LinkId, Outcome)> =
+        CHART.iter().map(|step| (step.id, (step.check)(&view, &mut diagnosis.hints))).collect();
+    let breaks = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Broken(_)));
+    let breaks: Vec<LinkId> = breaks.map(|(id, _)| *id).collect();
+    for (id, outcome) in outcomes {
+        let follows = explained(id, &breaks);
+        let link = match outcome {
+            Outcome::Mirror(summary, evidence) if follows => Link { id, state: State::Consequence, summary, evidence },
+            Outcome::Ok(summary, evidence) | Outcome::Mirror(summary, evidence) => {
                 Link { id, state: State::Ok, summary, evidence }
             }
-            (Outcome::Mirror(summary, evidence), Some(_)) => Link { id, state: State::Consequence, summary, evidence },
-            (Outcome::Skipped(summary), _) => not_checked(id, summary),
-            (Outcome::Broken(finding), Some(_)) => Link { state: State::Consequence, ..broken(&finding) },
-            (Outcome::Broken(finding), None) => {
-                causes.push((group, id));
-                let link = broken(&finding);
-                diagnosis.findings.push(*finding);
+            Outcome::Skipped(summary) => not_checked(id, summary),
+            Outcome::Broken(findings) => {
+                let state = if follows { State::Consequence } else { State::Broken };
+                // At least one, as the type says.
+                let Some(first) = findings.first() else { continue };
+                let link = Link { state, ..broken(id, first) };
+                if !follows {
+                    diagnosis.findings.extend(findings);
+                }
                 link
             }
         };
         diagnosis.links.push(link);
     }
+    let order = causal_order();
+    diagnosis.findings.sort_by_key(|finding| order.iter().position(|id| *id == finding.link));
     diagnosis
 }
 
-fn broken(finding: &Finding) -> Link {
-    Link { id: finding.link, state: State::Broken, summary: finding.title.clone(), evidence: finding.evidence.clone() }
+fn broken(id: LinkId, finding: &Finding) -> Link {
+    Link { id, state: State::Broken, summary: finding.title.clone(), evidence: finding.evidence.clone() }
 }
 
 fn not_checked(id: LinkId, summary: Words) -> Link {
     Link { id, state: State::NotChecked, summary, evidence: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chart_has_no_circle_and_every_link_once() {
+        assert_eq!(causal_order().len(), CHART.len());
+    }
 }

@@ -11,7 +11,7 @@ pub struct Diagnosis {
     pub service: String,
     /// All links, in the order of the chain.
     pub links: Vec<Link>,
-    /// The causes, the first broken link's first. Later ones do not follow from earlier ones.
+    /// The causes, the most causal first. None of them follows from another.
     pub findings: Vec<Finding>,
     /// What is worth knowing but is no fault.
     pub hints: Vec<Words>,
@@ -20,7 +20,7 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// The cause: the first broken link's finding.
+    /// The cause: the most causal finding.
     pub fn cause(&self) -> Option<&Finding> {
         self.findings.first()
     }
@@ -41,14 +41,18 @@ impl Diagnosis {
     }
 }
 
-/// The links of the chain, in order.
+/// The links of the chart, in the order in which they are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LinkId {
     /// The Service exists and is not on its way out.
     Service,
-    /// It has the addresses that its type promises.
+    /// Its name resolves: cluster DNS, and the caller's way to it.
+    Name,
+    /// It has the addresses and ports that its type promises, and has them alone.
     Address,
+    /// Its load balancer exists, has nodes and is up to date.
+    LoadBalancer,
     /// Its selector selects something.
     Selector,
     /// What is selected runs.
@@ -61,8 +65,20 @@ pub enum LinkId {
     Ports,
     /// Its traffic policies leave an endpoint.
     Policy,
-    /// The balancer has nodes and is up to date.
-    LoadBalancer,
+    /// No NetworkPolicy keeps callers from the pods.
+    NetworkPolicy,
+    /// Topology hints leave every zone an endpoint.
+    Topology,
+    /// Its source ranges let the caller in.
+    SourceRanges,
+    /// The nodes' kernels have its rules.
+    Proxy,
+    /// No tracked connection leads to an endpoint that is gone.
+    Conntrack,
+    /// The pods listen where the endpoints say.
+    Socket,
+    /// Real connections are answered.
+    Probe,
 }
 
 /// How a link stands.
@@ -118,6 +134,10 @@ pub struct Finding {
     pub code: &'static str,
     /// The link that it breaks.
     pub link: LinkId,
+    /// The object at fault if it is not the Service itself, such as `node/node1`: what many Services suffer from together
+    /// is then told once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// What is wrong, in one sentence.
     pub title: Words,
     /// From the cause to what clients notice.
@@ -134,7 +154,14 @@ pub struct Finding {
 impl Finding {
     pub(crate) fn new(code: &'static str, link: LinkId, title: Words) -> Self {
         let (chain, evidence, remedies) = (Vec::new(), Vec::new(), Vec::new());
-        Self { code, link, title, chain, evidence, remedies, reason: None }
+        Self { code, link, subject: None, title, chain, evidence, remedies, reason: None }
+    }
+
+    /// The fault lies with this object, `KIND/NAME`, not with the Service.
+    #[must_use]
+    pub(crate) fn subject(mut self, object: impl Into<String>) -> Self {
+        self.subject = Some(object.into());
+        self
     }
 
     #[must_use]

@@ -6,6 +6,8 @@
 //!
 //! Invariant: absent is not empty. What could not be collected is `None`, and [`NodeEvidence::problems`] says why.
 
+mod target;
+
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
@@ -13,6 +15,8 @@ use std::{
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
+
+pub use target::{Target, TargetError};
 
 /// What was seen on one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +72,7 @@ pub struct ProxyEvidence {
     /// Whether the health check answers that all is well; `None` if nobody answers.
     #[serde(default)]
     pub healthy: Option<bool>,
-    /// What the health check answered.
+    /// What the health check answered, or what became of the attempt to ask.
     #[serde(default)]
     pub health: Option<String>,
     /// The rules, one per address and port; `None` if they could not be read.
@@ -199,7 +203,7 @@ pub struct Probe {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
-    /// TCP: accepted.
+    /// TCP: accepted; HTTP: accepted, but no answer came in time.
     Connected,
     /// Something came back.
     Answered {

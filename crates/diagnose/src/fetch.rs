@@ -1,8 +1,10 @@
-//! The only I/O: reads what a diagnosis needs, all at once, each with a time limit and a bound.
+//! The only I/O: reads what a diagnosis needs, all at once, each with a time limit. Never writes.
+//!
+//! A whole cluster costs twelve LISTs, answered from the API server's watch cache (resourceVersion 0), so that it does not
+//! bother etcd. One namespace costs the same kinds in that namespace, and the system's namespace for DNS and proxies.
 
-use std::{collections::HashSet, fmt::Debug, time::Duration};
+use std::{fmt::Debug, time::Duration};
 
-use futures::future;
 use jiff::Timestamp;
 use k8s_openapi::{
     Metadata, NamespaceResourceScope,
@@ -10,79 +12,85 @@ use k8s_openapi::{
         apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet},
         core::v1::{Endpoints, Event, Namespace, Node, Pod, PodTemplateSpec, Service},
         discovery::v1::EndpointSlice,
+        networking::v1::{NetworkPolicy, ServiceCIDR},
     },
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
 };
 use kube::{Api, Client, Resource, api::ListParams};
-use portolan_objects::{ObjectKey, labels, service};
+use portolan_objects::{ObjectKey, service};
 use serde::de::DeserializeOwned;
 
-use crate::snapshot::{Snapshot, Unread, Workload};
+use crate::{
+    Index,
+    slim::Slim,
+    snapshot::{SYSTEM_NAMESPACE, Scope, Snapshot, Unread, Workload},
+};
 
 /// One request may take this long.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Most objects of one kind.
-const LIMIT: u32 = 2000;
+/// A list of a whole cluster may be hundreds of megabytes.
+const LONG: Duration = Duration::from_secs(60);
+/// Most objects of a list that only serves to find what was meant.
+const SOME: u32 = 500;
 
-/// The Service could not be read.
+/// The cluster could not be looked at.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SnapshotError {
     /// The API refused or could not be reached.
-    #[error("cannot read Service {service}; check the address and the rights of the kubeconfig")]
-    Service {
-        /// Which one.
-        service: ObjectKey,
+    #[error("cannot read Services ({scope}); check the address and the rights of the kubeconfig")]
+    Services {
+        /// Where.
+        scope: String,
         /// What the client said.
         #[source]
         source: kube::Error,
     },
     /// The API did not answer in time.
-    #[error("the API did not answer within {} s when asked for Service {service}", TIMEOUT.as_secs())]
+    #[error("the API did not answer within {} s when asked for Services ({scope})", limit.as_secs())]
     TimedOut {
-        /// Which one.
-        service: ObjectKey,
+        /// Where.
+        scope: String,
+        /// The limit.
+        limit: Duration,
     },
 }
 
-/// Reads everything around the Service `key`. Never writes.
+/// Reads the whole cluster.
 ///
 /// # Errors
-/// The Service itself could not be read. Anything else that could not be read is noted in [`Snapshot::unread`].
-pub async fn snapshot(client: Client, key: &ObjectKey) -> Result<Snapshot, SnapshotError> {
-    let services: Api<Service> = Api::namespaced(client.clone(), &key.namespace);
-    let service = tokio::time::timeout(TIMEOUT, services.get_opt(&key.name))
-        .await
-        .map_err(|_| SnapshotError::TimedOut { service: key.clone() })?
-        .map_err(|source| SnapshotError::Service { service: key.clone(), source })?;
-    let mut snapshot = Snapshot {
-        namespace: key.namespace.clone(),
-        name: key.name.clone(),
-        taken_at: Time(Timestamp::now()),
-        namespace_exists: None,
-        service,
-        service_names: Vec::new(),
-        same_name_in: Vec::new(),
-        pods: Vec::new(),
-        workloads: Vec::new(),
-        selected_elsewhere: Vec::new(),
-        slices: Vec::new(),
-        endpoints_addresses: None,
-        events: Vec::new(),
-        nodes: Vec::new(),
-        unread: Vec::new(),
-    };
-    let reader = Reader { client, namespace: &key.namespace };
-    match &snapshot.service {
-        Some(_) => reader.surroundings(&mut snapshot).await,
-        None => reader.namesakes(&mut snapshot).await,
-    }
+/// Services could not be listed. Anything else that could not be read is noted in [`Snapshot::unread`].
+pub async fn cluster(client: Client) -> Result<Snapshot, SnapshotError> {
+    let reader = Reader { client, from_cache: true, limit: LONG };
+    let mut snapshot = Snapshot::empty(Time(Timestamp::now()), Scope::Cluster);
+    snapshot.services = reader.services(None).await?;
+    reader.namespaced(&mut snapshot, None).await;
+    reader.cluster_wide(&mut snapshot).await;
     Ok(snapshot)
 }
 
-struct Reader<'a> {
+/// Reads what is around the Service `key`: its namespace, the system's, and what belongs to none.
+///
+/// # Errors
+/// Services of the namespace could not be listed. Anything else that could not be read is noted in
+/// [`Snapshot::unread`].
+pub async fn around(client: Client, key: &ObjectKey) -> Result<Snapshot, SnapshotError> {
+    let reader = Reader { client, from_cache: false, limit: TIMEOUT };
+    let mut snapshot = Snapshot::empty(Time(Timestamp::now()), Scope::Namespace(key.namespace.clone()));
+    snapshot.services = reader.services(Some(&key.namespace)).await?;
+    reader.namespaced(&mut snapshot, Some(&key.namespace)).await;
+    reader.cluster_wide(&mut snapshot).await;
+    if key.namespace != SYSTEM_NAMESPACE {
+        reader.system(&mut snapshot).await;
+    }
+    reader.elsewhere(&mut snapshot, key).await;
+    Ok(snapshot)
+}
+
+struct Reader {
     client: Client,
-    namespace: &'a str,
+    from_cache: bool,
+    limit: Duration,
 }
 
 /// A list, and what was wrong with it.
@@ -98,159 +106,170 @@ impl<T> Listed<T> {
     }
 }
 
-impl Reader<'_> {
-    /// Around a Service that exists.
-    async fn surroundings(&self, snapshot: &mut Snapshot) {
-        let of_service = ListParams::default().labels(&format!("{}={}", labels::SERVICE_NAME, snapshot.name));
-        let (pods, slices, events, nodes, endpoints, workloads) = tokio::join!(
-            self.pods(snapshot.service.as_ref()),
-            self.list::<EndpointSlice>("endpointslices", true, self.local(), of_service),
-            self.events(&snapshot.name),
-            self.list::<Node>("nodes", false, Api::all(self.client.clone()), ListParams::default()),
-            self.endpoints(&snapshot.name),
-            self.workloads(),
+impl Reader {
+    async fn services(&self, namespace: Option<&str>) -> Result<Vec<Service>, SnapshotError> {
+        let scope = || namespace.map_or_else(|| "all namespaces".to_owned(), |name| format!("namespace {name}"));
+        let api = self.api::<Service>(namespace);
+        match tokio::time::timeout(self.limit, api.list(&self.parameters())).await {
+            Ok(Ok(mut list)) => {
+                list.items.iter_mut().for_each(Slim::slim);
+                Ok(list.items)
+            }
+            Ok(Err(source)) => Err(SnapshotError::Services { scope: scope(), source }),
+            Err(_) => Err(SnapshotError::TimedOut { scope: scope(), limit: self.limit }),
+        }
+    }
+
+    /// What lives in namespaces, but for the Services.
+    async fn namespaced(&self, snapshot: &mut Snapshot, namespace: Option<&str>) {
+        let (slices, endpoints, pods, events, policies, workloads) = tokio::join!(
+            self.list("endpointslices", true, self.api::<EndpointSlice>(namespace)),
+            self.list("endpoints", false, self.api::<Endpoints>(namespace)),
+            self.list("pods", true, self.api::<Pod>(namespace)),
+            self.list("events", false, self.api::<Event>(namespace)),
+            self.list("networkpolicies", false, self.api::<NetworkPolicy>(namespace)),
+            self.workloads(namespace),
         );
         let unread = &mut snapshot.unread;
-        snapshot.pods = pods.into(unread);
         snapshot.slices = slices.into(unread);
+        snapshot.endpoints = endpoints.into(unread);
+        snapshot.pods = pods.into(unread);
         snapshot.events = events.into(unread);
-        snapshot.nodes = nodes.into(unread);
-        snapshot.endpoints_addresses = endpoints;
+        snapshot.network_policies = policies.into(unread);
         snapshot.workloads = workloads.into(unread);
-        snapshot.namespace_exists = Some(true);
-        snapshot.selected_elsewhere = self.selected_elsewhere(snapshot).await;
     }
 
-    /// Around a Service that does not exist: is it elsewhere, or spelled differently?
-    async fn namesakes(&self, snapshot: &mut Snapshot) {
-        let named = ListParams::default().fields(&format!("metadata.name={}", snapshot.name));
-        let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        let (here, everywhere, namespace) = future::join3(
-            self.list::<Service>("services", false, self.local(), ListParams::default()),
-            self.list::<Service>("services", false, Api::all(self.client.clone()), named),
-            tokio::time::timeout(TIMEOUT, namespaces.get_opt(self.namespace)),
-        )
-        .await;
-        // A user confined to one namespace cannot look elsewhere: that is no defect of the answer.
-        snapshot.service_names = here.items.into_iter().filter_map(|service| service.metadata.name).collect();
-        snapshot.same_name_in = everywhere
-            .items
-            .into_iter()
-            .filter_map(|service| service.metadata.namespace)
-            .filter(|namespace| namespace != self.namespace)
-            .collect();
-        snapshot.namespace_exists = namespace.ok().and_then(Result::ok).map(|found| found.is_some());
+    async fn cluster_wide(&self, snapshot: &mut Snapshot) {
+        let (nodes, namespaces, ranges, version) = tokio::join!(
+            self.list("nodes", false, Api::<Node>::all(self.client.clone())),
+            self.list("namespaces", false, Api::<Namespace>::all(self.client.clone())),
+            self.list("servicecidrs", false, Api::<ServiceCIDR>::all(self.client.clone())),
+            tokio::time::timeout(TIMEOUT, self.client.apiserver_version()),
+        );
+        let unread = &mut snapshot.unread;
+        snapshot.nodes = nodes.into(unread);
+        snapshot.namespaces = namespaces.into(unread);
+        snapshot.service_cidrs = ranges.into(unread);
+        snapshot.version = version.ok().and_then(Result::ok).map(|version| version.git_version);
     }
 
-    /// The pods that the selector selects; if there are none, those of the namespace, to find what was meant.
-    async fn pods(&self, service: Option<&Service>) -> Listed<Pod> {
-        let Some(selector) = service.and_then(selector_text) else {
-            return Listed { items: Vec::new(), problem: None };
+    /// DNS and proxies. Best effort: a user confined to a namespace cannot look there.
+    async fn system(&self, snapshot: &mut Snapshot) {
+        let namespace = Some(SYSTEM_NAMESPACE);
+        let (services, slices, pods, events) = tokio::join!(
+            self.list("services of kube-system", false, self.api::<Service>(namespace)),
+            self.list("endpointslices of kube-system", false, self.api::<EndpointSlice>(namespace)),
+            self.list("pods of kube-system", false, self.api::<Pod>(namespace)),
+            self.list("events of kube-system", false, self.api::<Event>(namespace)),
+        );
+        let unread = &mut snapshot.unread;
+        snapshot.services.extend(services.into(unread));
+        snapshot.slices.extend(slices.into(unread));
+        snapshot.pods.extend(pods.into(unread));
+        snapshot.events.extend(events.into(unread));
+    }
+
+    /// What was meant, if there is nothing here: Services of this name and pods that fit the selector elsewhere. Best
+    /// effort: it only serves a suggestion, and a user confined to one namespace cannot look.
+    async fn elsewhere(&self, snapshot: &mut Snapshot, key: &ObjectKey) {
+        let other = |namespace: &Option<String>| {
+            namespace.as_deref().is_some_and(|name| name != key.namespace && name != SYSTEM_NAMESPACE)
         };
-        let selected = self.list("pods", true, self.local(), ListParams::default().labels(&selector)).await;
-        if !selected.items.is_empty() || selected.problem.is_some() {
-            return selected;
-        }
-        let mut all = self.list::<Pod>("pods", true, self.local(), ListParams::default()).await;
-        // Some are enough to compare with, and that none is selected is already known.
-        all.problem = all.problem.filter(|_| all.items.is_empty());
-        all
-    }
-
-    /// The events of the namespace; if those are too many, at least the ones about the Service.
-    async fn events(&self, service: &str) -> Listed<Event> {
-        let mut all = self.list::<Event>("events", false, self.local(), ListParams::default()).await;
-        if all.problem.is_some() {
-            let about = ListParams::default().fields(&format!("involvedObject.name={service}"));
-            let known: HashSet<_> = all.items.iter().filter_map(|event| event.metadata.name.clone()).collect();
-            let more = self.list::<Event>("events", false, self.local(), about).await.items.into_iter();
-            let new = |event: &Event| event.metadata.name.as_ref().is_none_or(|name| !known.contains(name));
-            all.items.extend(more.filter(new));
-        }
-        all
-    }
-
-    /// Where pods fit the selector, if none here does. Best effort: it only serves a hint.
-    async fn selected_elsewhere(&self, snapshot: &Snapshot) -> Vec<String> {
-        let Some(service) = &snapshot.service else { return Vec::new() };
-        let (Some(selector), Some(text)) = (service::selector(service), selector_text(service)) else {
-            return Vec::new();
+        let index = Index::new(snapshot);
+        let Some(service) = index.service(key) else {
+            let named = ListParams::default().fields(&format!("metadata.name={}", key.name)).limit(SOME);
+            let found = self.fetch::<Service>("services", false, self.api(None), named).await.items;
+            snapshot.services.extend(found.into_iter().filter(|service| other(&service.metadata.namespace)));
+            return;
         };
-        let fits = |pod: &Pod| selector.matches(&pod.metadata.labels.clone().unwrap_or_default());
-        if !snapshot.has_read("pods") || snapshot.pods.iter().any(fits) {
-            return Vec::new();
+        let Some(selector) = selector_text(service) else { return };
+        let labels = service.spec.as_ref().and_then(|spec| spec.selector.clone()).unwrap_or_default();
+        if !snapshot.has_read("pods") || !index.selected(&key.namespace, &labels).is_empty() {
+            return;
         }
-        let parameters = ListParams::default().labels(&text);
-        let found = self.list::<Pod>("pods", false, Api::all(self.client.clone()), parameters).await;
-        let mut namespaces: Vec<String> = found.items.into_iter().filter_map(|pod| pod.metadata.namespace).collect();
-        namespaces.sort();
-        namespaces.dedup();
-        namespaces
+        let fitting = ListParams::default().labels(&selector).limit(SOME);
+        let found = self.fetch::<Pod>("pods", false, self.api(None), fitting).await.items;
+        snapshot.pods.extend(found.into_iter().filter(|pod| other(&pod.metadata.namespace)));
     }
 
-    async fn endpoints(&self, name: &str) -> Option<usize> {
-        let api: Api<Endpoints> = self.local();
-        let found = tokio::time::timeout(TIMEOUT, api.get_opt(name)).await.ok()?.ok()??;
-        let count = |addresses: &Option<Vec<_>>| addresses.as_ref().map_or(0, Vec::len);
-        let subsets = found.subsets.iter().flatten();
-        Some(subsets.map(|subset| count(&subset.addresses) + count(&subset.not_ready_addresses)).sum())
-    }
-
-    async fn workloads(&self) -> Listed<Workload> {
-        let all = ListParams::default();
-        let (deployments, sets, stateful, daemons) = future::join4(
-            self.list::<Deployment>("deployments", false, self.local(), all.clone()),
-            self.list::<ReplicaSet>("replicasets", false, self.local(), all.clone()),
-            self.list::<StatefulSet>("statefulsets", false, self.local(), all.clone()),
-            self.list::<DaemonSet>("daemonsets", false, self.local(), all),
-        )
-        .await;
-        let problem = deployments.problem.or(sets.problem).or(stateful.problem).or(daemons.problem);
-        let mut items = Vec::new();
-        for item in deployments.items {
-            let spec = item.spec.unwrap_or_default();
-            items.push(workload("deployment", &item.metadata, &spec.template, Some(spec.replicas.unwrap_or(1))));
-        }
-        for item in sets.items {
-            let spec = item.spec.unwrap_or_default();
-            let template = spec.template.unwrap_or_default();
-            items.push(workload("replicaset", &item.metadata, &template, Some(spec.replicas.unwrap_or(1))));
-        }
-        for item in stateful.items {
-            let spec = item.spec.unwrap_or_default();
-            items.push(workload("statefulset", &item.metadata, &spec.template, Some(spec.replicas.unwrap_or(1))));
-        }
-        for item in daemons.items {
-            let spec = item.spec.unwrap_or_default();
-            items.push(workload("daemonset", &item.metadata, &spec.template, None));
+    async fn workloads(&self, namespace: Option<&str>) -> Listed<Workload> {
+        let (deployments, stateful, daemons, sets) = tokio::join!(
+            self.templates::<Deployment>("deployments", namespace),
+            self.templates::<StatefulSet>("statefulsets", namespace),
+            self.templates::<DaemonSet>("daemonsets", namespace),
+            // In a whole cluster they are as many as all revisions of all Deployments, and say little more.
+            async {
+                match namespace {
+                    Some(_) => self.templates::<ReplicaSet>("replicasets", namespace).await,
+                    None => Listed { items: Vec::new(), problem: None },
+                }
+            },
+        );
+        let (mut items, mut problem) = (Vec::new(), None);
+        for list in [deployments, stateful, daemons, sets] {
+            items.extend(list.items);
+            problem = problem.or(list.problem);
         }
         Listed { items, problem }
     }
 
-    fn local<T>(&self) -> Api<T>
+    async fn templates<T>(&self, what: &str, namespace: Option<&str>) -> Listed<Workload>
+    where
+        T: Template + Resource<Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+        T: Metadata<Ty = ObjectMeta>,
+        T::DynamicType: Default,
+    {
+        let list = self.fetch_raw::<T>(what, false, self.api(namespace), self.parameters()).await;
+        Listed { items: list.items.iter().map(Template::workload).collect(), problem: list.problem }
+    }
+
+    fn api<T>(&self, namespace: Option<&str>) -> Api<T>
     where
         T: Resource<Scope = NamespaceResourceScope>,
         T::DynamicType: Default,
     {
-        Api::namespaced(self.client.clone(), self.namespace)
+        match namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        }
     }
 
-    async fn list<T>(&self, what: &str, essential: bool, api: Api<T>, parameters: ListParams) -> Listed<T>
+    fn parameters(&self) -> ListParams {
+        match self.from_cache {
+            true => ListParams::default().match_any(),
+            false => ListParams::default(),
+        }
+    }
+
+    async fn list<T>(&self, what: &str, essential: bool, api: Api<T>) -> Listed<T>
     where
-        T: Clone + DeserializeOwned + Debug + Metadata<Ty = ObjectMeta>,
+        T: Clone + DeserializeOwned + Debug + Metadata<Ty = ObjectMeta> + Slim,
+    {
+        self.fetch(what, essential, api, self.parameters()).await
+    }
+
+    async fn fetch<T>(&self, what: &str, essential: bool, api: Api<T>, parameters: ListParams) -> Listed<T>
+    where
+        T: Clone + DeserializeOwned + Debug + Metadata<Ty = ObjectMeta> + Slim,
+    {
+        let mut listed = self.fetch_raw(what, essential, api, parameters).await;
+        listed.items.iter_mut().for_each(Slim::slim);
+        listed
+    }
+
+    async fn fetch_raw<T>(&self, what: &str, essential: bool, api: Api<T>, parameters: ListParams) -> Listed<T>
+    where
+        T: Clone + DeserializeOwned + Debug,
     {
         let problem = |why: String| Some(Unread { what: what.to_owned(), why, essential });
-        match tokio::time::timeout(TIMEOUT, api.list(&parameters.limit(LIMIT))).await {
-            Ok(Ok(list)) => {
-                let more = list.metadata.continue_.is_some_and(|token| !token.is_empty());
-                let problem = if more { problem(format!("only the first {LIMIT} were read")) } else { None };
-                Listed { items: list.items, problem }
-            }
+        match tokio::time::timeout(self.limit, api.list(&parameters)).await {
+            Ok(Ok(list)) => Listed { items: list.items, problem: None },
             // A kind that this API does not serve has no objects.
             Ok(Err(kube::Error::Api(status))) if status.code == 404 => Listed { items: Vec::new(), problem: None },
             Ok(Err(error)) => Listed { items: Vec::new(), problem: problem(error.to_string()) },
             Err(_) => {
-                Listed { items: Vec::new(), problem: problem(format!("no answer within {} s", TIMEOUT.as_secs())) }
+                let limit = self.limit.as_secs();
+                Listed { items: Vec::new(), problem: problem(format!("no answer within {limit} s")) }
             }
         }
     }
@@ -263,10 +282,46 @@ fn selector_text(service: &Service) -> Option<String> {
     service::selector(service).map(|_| pairs.join(","))
 }
 
-fn workload(kind: &str, metadata: &ObjectMeta, template: &PodTemplateSpec, replicas: Option<i32>) -> Workload {
-    let labels = template.metadata.as_ref().and_then(|metadata| metadata.labels.clone());
+/// What makes pods from a template.
+trait Template {
+    fn workload(&self) -> Workload;
+}
+
+impl Template for Deployment {
+    fn workload(&self) -> Workload {
+        let spec = self.spec.as_ref();
+        let replicas = spec.and_then(|spec| spec.replicas).or(Some(1));
+        workload("deployment", &self.metadata, spec.map(|spec| &spec.template), replicas)
+    }
+}
+
+impl Template for StatefulSet {
+    fn workload(&self) -> Workload {
+        let spec = self.spec.as_ref();
+        let replicas = spec.and_then(|spec| spec.replicas).or(Some(1));
+        workload("statefulset", &self.metadata, spec.map(|spec| &spec.template), replicas)
+    }
+}
+
+impl Template for DaemonSet {
+    fn workload(&self) -> Workload {
+        workload("daemonset", &self.metadata, self.spec.as_ref().map(|spec| &spec.template), None)
+    }
+}
+
+impl Template for ReplicaSet {
+    fn workload(&self) -> Workload {
+        let spec = self.spec.as_ref();
+        let replicas = spec.and_then(|spec| spec.replicas).or(Some(1));
+        workload("replicaset", &self.metadata, spec.and_then(|spec| spec.template.as_ref()), replicas)
+    }
+}
+
+fn workload(kind: &str, metadata: &ObjectMeta, template: Option<&PodTemplateSpec>, replicas: Option<i32>) -> Workload {
+    let labels = template.and_then(|template| template.metadata.as_ref()?.labels.clone());
     let owned = metadata.owner_references.as_ref().is_some_and(|owners| !owners.is_empty());
     Workload {
+        namespace: metadata.namespace.clone().unwrap_or_default(),
         kind: kind.to_owned(),
         name: metadata.name.clone().unwrap_or_default(),
         labels: labels.unwrap_or_default(),

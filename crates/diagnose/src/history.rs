@@ -4,7 +4,7 @@
 use jiff::{Timestamp, Unit};
 use k8s_openapi::api::core::v1::Event;
 
-use crate::{Evidence, Snapshot};
+use crate::{Evidence, Index};
 
 /// How long an API server keeps events by default, in seconds.
 const LIFETIME: i64 = 3600;
@@ -20,19 +20,20 @@ pub(crate) struct History<'a> {
 
 impl<'a> History<'a> {
     /// The events about the object; those about an earlier one of the same name are left out.
-    pub(crate) fn of(snapshot: &'a Snapshot, kind: &str, name: &str, uid: Option<&str>) -> Self {
-        let about = |event: &&Event| {
-            let object = &event.involved_object;
-            let same = object.kind.as_deref() == Some(kind) && object.name.as_deref() == Some(name);
-            let uid_fits = match (object.uid.as_deref(), uid) {
-                (Some(theirs), Some(ours)) if !theirs.is_empty() => theirs == ours,
-                _ => true,
-            };
-            same && uid_fits
+    pub(crate) fn of(index: &Index<'a>, kind: &str, namespace: &str, name: &str, uid: Option<&str>) -> Self {
+        let of_this_one = |event: &&Event| match (event.involved_object.uid.as_deref(), uid) {
+            (Some(theirs), Some(ours)) if !theirs.is_empty() => theirs == ours,
+            _ => true,
         };
-        let mut events: Vec<&Event> = snapshot.events.iter().filter(about).collect();
+        let all = index.events_of(kind, namespace, name).iter().copied();
+        let mut events: Vec<&Event> = all.filter(of_this_one).collect();
         events.sort_by_key(|event| last_seen(event));
         Self { events }
+    }
+
+    /// All of them, newest last.
+    pub(crate) fn all(&self) -> &[&'a Event] {
+        &self.events
     }
 
     /// The newest event with one of these reasons.

@@ -1,23 +1,26 @@
 //! The doctor: why does this Service have no traffic, or no address?
 //!
-//! Called by `portolan diagnose` and by the demo.
+//! Called by `portolan diagnose`, by the lab and by the demo.
 //!
 //! ```text
-//! API -> snapshot (the only I/O) -> Snapshot (data) -> diagnose (pure) -> Diagnosis (data) -> render
+//! API -> fetch (the only I/O) -> Snapshot (data) -> Index (lookups) -> diagnose (pure) -> Diagnosis (data) -> render
 //! ```
 //!
-//! A Service is a chain of links: service, address, selector, pods, readiness, slices, ports, policy, load balancer.
-//! Each is ok, broken, the consequence of an earlier one, or not checked, with the objects and fields that prove it.
+//! A Service's way is a chart of links, from its name to a socket in a pod. Each is ok, broken, the consequence of another
+//! one, or not checked, with the objects and fields that prove it.
 //!
 //! Invariant: silent unless proven. A finding names the field values it rests on; what is merely likely is a hint and
 //! changes neither state nor exit code. Events are lossy (spam filter, aggregation, one hour of life), so objects
 //! decide and events explain; where the absence of events matters, the answer says what may have been lost.
 
+mod all;
 mod checks;
 mod diagnosis;
 mod fetch;
 mod history;
+mod index;
 mod nearest;
+mod slim;
 mod snapshot;
 mod view;
 mod words;
@@ -30,10 +33,13 @@ use std::time::Duration;
 use kube::Client;
 use portolan_objects::ObjectKey;
 
+pub use all::{Cause, Report, diagnose_all};
 pub use checks::diagnose;
 pub use diagnosis::{Diagnosis, Evidence, Finding, Link, LinkId, Remedy, State};
-pub use fetch::{SnapshotError, snapshot};
-pub use snapshot::{Snapshot, Unread, Workload};
+pub use fetch::{SnapshotError, around, cluster};
+pub use index::Index;
+pub use snapshot::{FORMAT, SYSTEM_NAMESPACE, Scope, Snapshot, Unread, Workload};
+pub use view::{Ask, From};
 pub use words::Words;
 
 /// How long a disagreement between pods and slices must last.
@@ -42,16 +48,17 @@ const SECOND_LOOK: Duration = Duration::from_secs(2);
 /// Looks and diagnoses.
 ///
 /// # Errors
-/// The Service could not be read, for any reason but that it does not exist (which is a finding). Worth trying again
-/// when the API was not reachable. Everything else that cannot be read is noted in the diagnosis.
-pub async fn run(client: Client, key: &ObjectKey) -> Result<Diagnosis, SnapshotError> {
-    let first = diagnose(&snapshot(client.clone(), key).await?);
+/// Services could not be read. Worth trying again when the API was not reachable. Everything else that cannot be read is
+/// noted in the diagnosis, and a Service that does not exist is a finding.
+pub async fn run(client: Client, key: &ObjectKey, ask: &Ask) -> Result<Diagnosis, SnapshotError> {
+    let look = async || Ok(diagnose(&Index::new(&around(client.clone(), key).await?), key, ask));
+    let first: Diagnosis = look().await?;
     if first.cause().is_none_or(|cause| cause.link != LinkId::Slices) {
         return Ok(first);
     }
     // Pods and slices are read a moment apart, and a controller needs one to follow: only what stays is proven.
     tokio::time::sleep(SECOND_LOOK).await;
-    Ok(diagnose(&snapshot(client, key).await?))
+    look().await
 }
 
 #[cfg(test)]

@@ -83,6 +83,7 @@ impl Page {
     fn link_name(&self, id: LinkId) -> &'static str {
         match id {
             LinkId::Service => self.pick("service", "服务"),
+            LinkId::Name => self.pick("name", "域名"),
             LinkId::Address => self.pick("address", "地址"),
             LinkId::Selector => self.pick("selector", "选择器"),
             LinkId::Pods => self.pick("pods", "Pod"),
@@ -90,6 +91,13 @@ impl Page {
             LinkId::Slices => self.pick("slices", "端点切片"),
             LinkId::Ports => self.pick("ports", "端口"),
             LinkId::Policy => self.pick("policy", "流量策略"),
+            LinkId::NetworkPolicy => self.pick("network policy", "网络策略"),
+            LinkId::Topology => self.pick("topology", "拓扑"),
+            LinkId::SourceRanges => self.pick("source ranges", "来源网段"),
+            LinkId::Proxy => self.pick("kernel rules", "内核规则"),
+            LinkId::Conntrack => self.pick("conntrack", "连接跟踪"),
+            LinkId::Socket => self.pick("socket", "监听套接字"),
+            LinkId::Probe => self.pick("probe", "实际探测"),
             LinkId::LoadBalancer => self.pick("load balancer", "负载均衡"),
         }
     }

@@ -5,10 +5,20 @@ mod fixture;
 mod json;
 
 use portolan_catalogue::Lang;
+use portolan_objects::ObjectKey;
 use serde_json::json;
 
 use self::fixture::Cluster;
-use crate::{Diagnosis, LinkId, State, diagnose, render};
+use crate::{Ask, Diagnosis, Index, LinkId, Snapshot, State, render};
+
+/// The one Service of the fixture.
+fn diagnose(snapshot: &Snapshot) -> Diagnosis {
+    diagnose_service(snapshot, "web")
+}
+
+fn diagnose_service(snapshot: &Snapshot, name: &str) -> Diagnosis {
+    crate::diagnose(&Index::new(snapshot), &ObjectKey::new("default", name), &Ask::default())
+}
 
 fn code(diagnosis: &Diagnosis) -> &str {
     diagnosis.cause().map_or("-", |finding| finding.code)
@@ -100,7 +110,10 @@ fn a_selector_that_resembles_nothing_is_not_guessed_at() {
     assert!(commands.clone().all(|command| !command.contains("patch")), "{:?}", commands.collect::<Vec<_>>());
 
     let mut snapshot = cluster.snapshot();
-    snapshot.selected_elsewhere = vec!["data".into()];
+    let mut pod = snapshot.pods[0].clone();
+    pod.metadata.namespace = Some("data".into());
+    pod.metadata.labels = Some([("run".to_owned(), "database".to_owned())].into());
+    snapshot.pods.push(pod);
     proven(&diagnose(&snapshot), "selector-in-other-namespace", LinkId::Selector);
 
     let empty = Cluster::healthy().no_pods().no_workloads().no_endpoints();
@@ -110,18 +123,18 @@ fn a_selector_that_resembles_nothing_is_not_guessed_at() {
 #[test]
 fn services_that_do_not_exist_are_looked_for_by_name() {
     let mut snapshot = Cluster::healthy().snapshot();
-    snapshot.service = None;
-    snapshot.name = "wep".into();
-    snapshot.service_names = vec!["web".into(), "db".into()];
-    snapshot.same_name_in = vec!["shop".into()];
-    let diagnosis = diagnose(&snapshot);
+    let mut namesake = snapshot.services[0].clone();
+    namesake.metadata.name = Some("wep".into());
+    namesake.metadata.namespace = Some("shop".into());
+    snapshot.services.push(namesake);
+    let diagnosis = diagnose_service(&snapshot, "wep");
     proven(&diagnosis, "service-not-found", LinkId::Service);
     let commands: Vec<_> = diagnosis.cause().unwrap().remedies.iter().flat_map(|remedy| &remedy.commands).collect();
     assert_eq!(commands, ["portolan diagnose svc/web -n default", "portolan diagnose svc/wep -n shop"]);
     assert_eq!(diagnosis.links.len(), 9);
 
-    snapshot.namespace_exists = Some(false);
-    proven(&diagnose(&snapshot), "namespace-not-found", LinkId::Service);
+    snapshot.namespaces.clear();
+    proven(&diagnose_service(&snapshot, "wep"), "namespace-not-found", LinkId::Service);
 }
 
 #[test]
@@ -310,7 +323,9 @@ fn services_without_selector_need_endpoints_from_someone() {
     let bare = Cluster::healthy().spec(json!({"selector": null})).no_slices();
     proven(&diagnose(&bare.snapshot()), "no-endpoints-written", LinkId::Slices);
     let mut snapshot = bare.snapshot();
-    snapshot.endpoints_addresses = Some(2);
+    let endpoints = json!({"metadata": {"name": "web", "namespace": "default"},
+        "subsets": [{"addresses": [{"ip": "192.0.2.1"}, {"ip": "192.0.2.2"}]}]});
+    snapshot.endpoints.push(serde_json::from_value(endpoints).unwrap());
     proven(&diagnose(&snapshot), "endpoints-not-mirrored", LinkId::Slices);
 }
 

@@ -1,56 +1,108 @@
 //! What several checks need of a snapshot, worked out once.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use k8s_openapi::{
     Metadata,
-    api::core::v1::{ContainerStatus, Node, Pod, PodCondition, Service},
+    api::{
+        core::v1::{ContainerStatus, Node, Pod, PodCondition, Service},
+        discovery::v1::EndpointSlice,
+    },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use portolan_objects::{endpoint, pod, service};
+use portolan_objects::{ObjectKey, endpoint, pod, service};
 
 use crate::{
-    Evidence, Snapshot,
+    Evidence, Index, Snapshot, Workload,
     history::{self, History},
     nearest::Labels,
 };
 
-/// A snapshot whose Service exists.
+/// Who asks: some checks depend on where the traffic comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// Where the caller is.
+    pub from: From,
+}
+
+/// Where a caller is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum From {
+    /// Nobody in particular: only what fails for every caller is broken.
+    #[default]
+    Anywhere,
+    /// In this pod.
+    Pod(ObjectKey),
+    /// Outside the cluster, with this address if it is known.
+    Outside(Option<IpAddr>),
+}
+
+/// A Service that exists, in an index.
 pub(crate) struct View<'a> {
+    pub(crate) index: &'a Index<'a>,
     pub(crate) snapshot: &'a Snapshot,
+    pub(crate) ask: &'a Ask,
+    pub(crate) key: ObjectKey,
     pub(crate) service: &'a Service,
     pub(crate) now: Timestamp,
     /// The selector's labels; empty if it has none.
     pub(crate) selector: Labels,
     /// Pods that the selector selects, in the order of their names, whatever their state.
     pub(crate) selected: Vec<&'a Pod>,
+    /// Slices that carry the Service's name.
+    pub(crate) slices: &'a [&'a EndpointSlice],
     /// Events about the Service.
     pub(crate) history: History<'a>,
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(snapshot: &'a Snapshot, service: &'a Service) -> Self {
-        let selector = service::selector(service);
-        let no_labels = Labels::new();
-        let fits = |pod: &&Pod| {
-            let labels = pod.metadata.labels.as_ref().unwrap_or(&no_labels);
-            selector.as_ref().is_some_and(|selector| selector.matches(labels))
+    pub(crate) fn new(index: &'a Index<'a>, key: ObjectKey, service: &'a Service, ask: &'a Ask) -> Self {
+        // A selector that selects nothing by rule (ExternalName) counts as none.
+        let selector = service::selector(service).and_then(|_| service.spec.as_ref()?.selector.clone());
+        let selector = selector.unwrap_or_default();
+        let selected = match selector.is_empty() {
+            true => Vec::new(),
+            false => index.selected(&key.namespace, &selector),
         };
-        let mut selected: Vec<&Pod> = snapshot.pods.iter().filter(fits).collect();
-        selected.sort_by_key(|pod| name(*pod));
-        let map = service.spec.as_ref().and_then(|spec| spec.selector.clone());
+        let uid = service.metadata.uid.as_deref();
         Self {
-            snapshot,
+            index,
+            snapshot: index.snapshot,
+            ask,
             service,
-            now: snapshot.taken_at.0,
-            selector: map.filter(|_| selector.is_some()).unwrap_or_default(),
+            now: index.snapshot.taken_at.0,
+            selector,
             selected,
-            history: History::of(snapshot, "Service", &snapshot.name, service.metadata.uid.as_deref()),
+            slices: index.slices_of(&key),
+            history: History::of(index, "Service", &key.namespace, &key.name, uid),
+            key,
         }
+    }
+
+    /// Name of the Service.
+    pub(crate) fn name(&self) -> &str {
+        &self.key.name
+    }
+
+    /// Its namespace.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.key.namespace
+    }
+
+    /// Pods of its namespace.
+    pub(crate) fn pods(&self) -> &'a [&'a Pod] {
+        self.index.pods_of(&self.key.namespace)
+    }
+
+    /// Workloads of its namespace.
+    pub(crate) fn workloads(&self) -> &'a [&'a Workload] {
+        self.index.workloads_of(&self.key.namespace)
     }
 
     /// `service/NAME`.
     pub(crate) fn object(&self) -> String {
-        format!("service/{}", self.snapshot.name)
+        format!("service/{}", self.name())
     }
 
     /// Evidence from a field of the Service.
@@ -60,7 +112,7 @@ impl<'a> View<'a> {
 
     /// `kubectl VERB ... -n NAMESPACE`.
     pub(crate) fn kubectl(&self, arguments: &str) -> String {
-        format!("kubectl -n {} {arguments}", self.snapshot.namespace)
+        format!("kubectl -n {} {arguments}", self.namespace())
     }
 
     /// Seconds since the Service was created.
@@ -75,7 +127,7 @@ impl<'a> View<'a> {
 
     /// Events about one pod.
     pub(crate) fn pod_history(&self, pod: &Pod) -> History<'a> {
-        History::of(self.snapshot, "Pod", name(pod), pod.metadata.uid.as_deref())
+        History::of(self.index, "Pod", self.namespace(), name(pod), pod.metadata.uid.as_deref())
     }
 
     /// Selected pods that have not ended.
@@ -94,7 +146,7 @@ impl<'a> View<'a> {
 
     /// (node name, address) of every ready endpoint in the slices.
     pub(crate) fn ready_endpoints(&self) -> impl Iterator<Item = (Option<&'a str>, &'a str)> {
-        let endpoints = self.snapshot.slices.iter().flat_map(|slice| slice.endpoints.iter().flatten());
+        let endpoints = self.slices.iter().flat_map(|slice| slice.endpoints.iter().flatten());
         endpoints.filter(|endpoint| endpoint::is_ready(endpoint)).flat_map(|endpoint| {
             let node = endpoint.node_name.as_deref();
             endpoint.addresses.iter().map(move |address| (node, address.as_str()))

@@ -9,7 +9,7 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 use portolan_catalogue::Lang;
-use portolan_diagnose::Diagnosis;
+use portolan_diagnose::{Ask, Diagnosis};
 use portolan_objects::ObjectKey;
 use portolan_runtime::client::tolerant;
 
@@ -53,7 +53,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         let url = config.cluster_url.to_string();
         let client = Client::try_from(config).map(tolerant).context("cannot make a client from the kubeconfig")?;
         let key = ObjectKey { namespace, name: name.to_owned() };
-        portolan_diagnose::run(client, &key).await.with_context(|| format!("cannot look at Service {key} on {url}"))
+        portolan_diagnose::run(client, &key, &Ask::default()).await.with_context(|| format!("cannot look at Service {key} on {url}"))
     })?;
     match options.answer.output {
         Format::Json => output::print_json(&diagnosis)?,

@@ -61,7 +61,7 @@ pub(super) fn external_addresses(view: &View<'_>) -> Vec<String> {
 }
 
 fn no_cluster_ip(view: &View<'_>) -> Finding {
-    let name = &view.snapshot.name;
+    let name = view.name();
     let title = words!("the Service has no cluster IP", "Service 没有集群 IP");
     Finding::new("cluster-ip-missing", LinkId::Address, title)
         .proven_by([view.field("spec.clusterIP", "")])
@@ -151,13 +151,13 @@ fn in_progress(view: &View<'_>, event: &Event) -> Finding {
                 "A long provider call, a provider that leaves it to someone else, or failures that the event limits hide: read the controller's log.",
                 "可能是云接口调用耗时过长、云厂商交由其他组件实现，或失败事件被限流：请查看控制器日志。"
             ),
-            [view.kubectl(&format!("describe service {}", view.snapshot.name))],
+            [view.kubectl(&format!("describe service {}", view.name()))],
         )
         .explained_by(reason)
 }
 
 fn silent(view: &View<'_>, class: Option<&str>) -> Finding {
-    let name = &view.snapshot.name;
+    let name = view.name();
     if let Some(class) = class {
         let title = words!(
             "loadBalancerClass {class} is set, and no controller for it has answered",
@@ -264,7 +264,7 @@ impl Class {
     }
 
     fn remedy(self, view: &View<'_>) -> (Words, Vec<String>) {
-        let name = &view.snapshot.name;
+        let name = view.name();
         let describe = vec![view.kubectl(&format!("describe service {name}"))];
         match self {
             Self::Throttled => (

@@ -49,7 +49,7 @@ pub(super) fn check(view: &View<'_>, hints: &mut Vec<Words>) -> Outcome {
                     "Clear what the message names; the controller tries again by itself.",
                     "解决消息中指出的问题，控制器会自动重试。"
                 ),
-                [view.kubectl(&format!("describe service {}", view.snapshot.name))],
+                [view.kubectl(&format!("describe service {}", view.name()))],
             )
             .explained_by(event.reason.clone().unwrap_or_default());
         return Outcome::broken(finding);

@@ -1,10 +1,10 @@
 //! The Service exists, and is not on its way out.
 
-use portolan_objects::service;
+use portolan_objects::{ObjectKey, service};
 
 use super::Outcome;
 use crate::{
-    Evidence, Finding, LinkId, Snapshot, Words,
+    Evidence, Finding, Index, LinkId, Words,
     history::{self, age, evidence, message},
     nearest::nearest_word,
     view::View,
@@ -50,7 +50,7 @@ fn external_name(view: &View<'_>) -> Outcome {
                 "Use a DNS name, or a Service without selector and an EndpointSlice that holds the address.",
                 "改用域名；或者改为无 selector 的 Service，并用 EndpointSlice 写入该地址。"
             ),
-            [view.kubectl(&format!("edit service {}", view.snapshot.name))],
+            [view.kubectl(&format!("edit service {}", view.name()))],
         );
     Outcome::broken(finding)
 }
@@ -59,7 +59,7 @@ fn terminating(view: &View<'_>, since: &str) -> Finding {
     let finalizers = view.service.metadata.finalizers.clone().unwrap_or_default();
     let list = finalizers.join(", ");
     let failure = view.history.newest(&["SyncLoadBalancerFailed", "DeleteLoadBalancerFailed"]);
-    let name = &view.snapshot.name;
+    let name = view.name();
     let title = words!(
         "the Service was deleted {since} ago and waits for finalizers: {list}",
         "Service 已在 {since} 前被删除，仍在等待 finalizer：{list}"
@@ -92,31 +92,26 @@ fn terminating(view: &View<'_>, since: &str) -> Finding {
 }
 
 /// There is no such Service.
-pub(super) fn missing(snapshot: &Snapshot) -> Finding {
-    let (namespace, name) = (&snapshot.namespace, &snapshot.name);
-    if snapshot.namespace_exists == Some(false) {
+pub(super) fn missing(index: &Index<'_>, key: &ObjectKey) -> Finding {
+    let (namespace, name) = (&key.namespace, &key.name);
+    let namespaces_known = index.snapshot.has_read("namespaces") && index.snapshot.is_live();
+    if namespaces_known && index.namespace(namespace).is_none() {
         let title = words!("namespace {namespace} does not exist", "命名空间 {namespace} 不存在");
-        return elsewhere(
-            Finding::new("namespace-not-found", LinkId::Service, title).proven_by([Evidence::new(
-                format!("namespace/{namespace}"),
-                "-",
-                "NotFound",
-            )]),
-            snapshot,
-        );
+        let proof = Evidence::new(format!("namespace/{namespace}"), "-", "NotFound");
+        return elsewhere(Finding::new("namespace-not-found", LinkId::Service, title).proven_by([proof]), index, key);
     }
     let title =
         words!("there is no Service {name} in namespace {namespace}", "命名空间 {namespace} 中没有 Service {name}");
     let mut finding = Finding::new("service-not-found", LinkId::Service, title)
         .proven_by([Evidence::new(format!("service/{name}"), "-", "NotFound")])
         .leads_to(words!("its name resolves to nothing", "它的名字解析不出任何地址"));
-    if let Some(near) = nearest_word(name, snapshot.service_names.iter().map(String::as_str)) {
+    if let Some(near) = nearest_word(name, index.service_names(namespace)) {
         finding = finding.remedy(
             words!("A Service {near} exists here.", "此命名空间有名为 {near} 的 Service。"),
             [format!("portolan diagnose svc/{near} -n {namespace}")],
         );
     }
-    finding = elsewhere(finding, snapshot);
+    finding = elsewhere(finding, index, key);
     if finding.remedies.is_empty() {
         finding = finding.remedy(
             words!("See what there is.", "查看现有的 Service。"),
@@ -126,9 +121,11 @@ pub(super) fn missing(snapshot: &Snapshot) -> Finding {
     finding
 }
 
-fn elsewhere(mut finding: Finding, snapshot: &Snapshot) -> Finding {
-    let name = &snapshot.name;
-    for namespace in snapshot.same_name_in.iter().take(3) {
+fn elsewhere(mut finding: Finding, index: &Index<'_>, key: &ObjectKey) -> Finding {
+    let name = &key.name;
+    let others = index.snapshot.services.iter().map(ObjectKey::of);
+    for other in others.filter(|other| other.name == *name && other.namespace != key.namespace).take(3) {
+        let namespace = other.namespace;
         finding = finding.remedy(
             words!("Namespace {namespace} has a Service {name}.", "命名空间 {namespace} 中有 Service {name}。"),
             [format!("portolan diagnose svc/{name} -n {namespace}")],

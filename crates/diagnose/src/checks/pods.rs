@@ -6,7 +6,7 @@ use portolan_objects::{pod, selector::Selector};
 use super::Outcome;
 use crate::{
     Evidence, Finding, LinkId, Words, Workload,
-    history::{evidence, message},
+    history::{History, evidence, message},
     view::{View, condition, containers, counted, name, pod_object},
     words::words,
 };
@@ -71,7 +71,7 @@ pub(super) fn runs(pod: &Pod) -> bool {
 /// The selector fits a workload that has made no pod, or the selector itself is the broken link.
 fn nothing_selected(view: &View<'_>) -> Outcome {
     let selector = Selector::from_map(&view.selector);
-    let fitting = view.snapshot.workloads.iter().filter(|workload| selector.matches(&workload.labels));
+    let fitting = view.workloads().iter().copied().filter(|workload| selector.matches(&workload.labels));
     let mut fitting: Vec<&Workload> = fitting.collect();
     fitting.sort_by_key(|workload| (workload.owned, workload.object()));
     let Some(maker) = fitting.first() else {
@@ -88,8 +88,7 @@ fn nothing_selected(view: &View<'_>) -> Outcome {
         return Outcome::broken(finding);
     }
     let wanted = maker.replicas.map(|count| count.to_string()).unwrap_or_else(|| "?".to_owned());
-    let names = fitting.iter().map(|workload| workload.name.as_str());
-    let failure = names.flat_map(|name| failed_create(view, name)).next();
+    let failure = fitting.iter().find_map(|workload| failed_create(view, event_kind(workload), &workload.name));
     let title = match failure.map(message) {
         Some(text) => words!("{object} cannot create its pods: {text}", "{object} 无法创建 Pod：{text}"),
         None => {
@@ -107,11 +106,20 @@ fn nothing_selected(view: &View<'_>) -> Outcome {
     Outcome::broken(finding)
 }
 
-fn failed_create<'a>(view: &View<'a>, owner: &str) -> Option<&'a k8s_openapi::api::core::v1::Event> {
-    let about = |event: &&k8s_openapi::api::core::v1::Event| {
-        event.reason.as_deref() == Some("FailedCreate") && event.involved_object.name.as_deref() == Some(owner)
-    };
-    view.snapshot.events.iter().find(about)
+/// The newest refusal to create a pod for this owner.
+fn failed_create<'a>(view: &View<'a>, kind: &str, owner: &str) -> Option<&'a k8s_openapi::api::core::v1::Event> {
+    History::of(view.index, kind, view.namespace(), owner, None).newest(&["FailedCreate"])
+}
+
+/// Kinds as Events spell them.
+fn event_kind(workload: &Workload) -> &'static str {
+    match workload.kind.as_str() {
+        "deployment" => "Deployment",
+        "statefulset" => "StatefulSet",
+        "daemonset" => "DaemonSet",
+        "job" => "Job",
+        _ => "ReplicaSet",
+    }
 }
 
 fn all_ended(view: &View<'_>) -> Finding {

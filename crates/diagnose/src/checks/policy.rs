@@ -51,7 +51,7 @@ pub(super) fn check(view: &View<'_>, hints: &mut Vec<Words>) -> Outcome {
 }
 
 fn internal_drops(view: &View<'_>, list: &str, with: &BTreeSet<&str>) -> Finding {
-    let service = &view.snapshot.name;
+    let service = view.name();
     let have = with.iter().copied().collect::<Vec<_>>().join(", ");
     let title = words!(
         "internalTrafficPolicy Local: traffic from pods on {list} is dropped, because no endpoint runs there",

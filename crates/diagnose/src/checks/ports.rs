@@ -121,7 +121,7 @@ fn unknown_name(view: &View<'_>, index: usize, port: &ServicePort, wanted: &str,
     let near = nearest_word(wanted, same_protocol.clone().map(|(name, _, _)| *name));
     // With a single named port there is nothing else it could mean.
     let only = (same_protocol.clone().count() == 1).then(|| same_protocol.clone().next()).flatten();
-    let service = &view.snapshot.name;
+    let service = view.name();
     match near.or(only.map(|(name, _, _)| *name)) {
         Some(right) => finding.remedy(
             words!("Lead it to port {right}.", "改为指向端口 {right}。"),

@@ -129,7 +129,7 @@ fn terminating(view: &View<'_>, pod: &Pod) -> Option<Why> {
 
 fn lost_node(view: &View<'_>, pod: &Pod) -> Option<Why> {
     let node_name = pod::node(pod)?;
-    let node = view.snapshot.nodes.iter().find(|node| name(*node) == node_name)?;
+    let node = view.index.node(node_name)?;
     if node_ready(node) {
         return None;
     }

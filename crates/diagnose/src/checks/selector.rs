@@ -1,7 +1,8 @@
 //! The selector selects something; if not, what was probably meant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::api::core::v1::Pod;
 use portolan_objects::{selector::Selector, service};
 
 use super::Outcome;
@@ -40,7 +41,7 @@ pub(super) fn check(view: &View<'_>, _hints: &mut Vec<Words>) -> Outcome {
         return Outcome::Skipped(words!("the pods could not be read", "无法读取 Pod"));
     }
     let selector = Selector::from_map(&view.selector);
-    if let Some(workload) = view.snapshot.workloads.iter().find(|workload| selector.matches(&workload.labels)) {
+    if let Some(workload) = view.workloads().iter().find(|workload| selector.matches(&workload.labels)) {
         let object = workload.object();
         let summary = words!("{text} fits the pods of {object}", "{text} 与 {object} 的 Pod 标签相符");
         return Outcome::Ok(summary, proof);
@@ -82,7 +83,7 @@ fn suggest(view: &View<'_>, text: &str, best: &Candidate) -> Finding {
         ),
     };
     let patch = best.near.patch();
-    let name = &view.snapshot.name;
+    let name = view.name();
     let mut finding = Finding::new("selector-matches-no-pod", LinkId::Selector, title)
         .proven_by(best.pods.iter().take(3).map(|pod| Evidence::new(pod, "metadata.labels", label_of(view, pod))))
         .proven_by(
@@ -109,10 +110,11 @@ fn suggest(view: &View<'_>, text: &str, best: &Candidate) -> Finding {
 
 /// Nothing here resembles it: say what there is.
 fn unrelated(view: &View<'_>, text: &str) -> Finding {
-    let (namespace, name) = (&view.snapshot.namespace, &view.snapshot.name);
-    let elsewhere = join_some(&view.snapshot.selected_elsewhere, 3);
-    let empty = view.snapshot.pods.is_empty();
-    let here = view.snapshot.pods.len();
+    let (namespace, name) = (view.namespace(), view.name());
+    let others = selected_elsewhere(view);
+    let elsewhere = join_some(&others, 3);
+    let empty = view.pods().is_empty();
+    let here = view.pods().len();
     let (pods, _) = counted(here);
     let title = match (elsewhere.is_empty(), empty) {
         (false, _) => words!(
@@ -133,11 +135,11 @@ fn unrelated(view: &View<'_>, text: &str) -> Finding {
         (true, true) => "namespace-without-pods",
         (true, false) => "selector-matches-no-pod",
     };
-    let shown = view.snapshot.pods.iter().take(3);
-    let labels = |pod: &k8s_openapi::api::core::v1::Pod| labels_text(&pod.metadata.labels.clone().unwrap_or_default());
+    let shown = view.pods().iter().take(3);
+    let labels = |pod: &Pod| labels_text(&pod.metadata.labels.clone().unwrap_or_default());
     let finding = Finding::new(code, LinkId::Selector, title)
         .proven_by(shown.map(|pod| Evidence::new(pod_object(pod), "metadata.labels", labels(pod))));
-    match view.snapshot.selected_elsewhere.first() {
+    match others.first() {
         Some(other) => finding.remedy(
             words!("Create the Service in namespace {other}.", "在命名空间 {other} 中创建该 Service。"),
             [format!("kubectl -n {namespace} get service {name} -o yaml")],
@@ -150,6 +152,14 @@ fn unrelated(view: &View<'_>, text: &str) -> Finding {
             [view.kubectl("get pods --show-labels"), view.kubectl(&format!("edit service {name}"))],
         ),
     }
+}
+
+/// Other namespaces whose pods fit the selector, as far as they were read.
+fn selected_elsewhere(view: &View<'_>) -> Vec<String> {
+    let selector = Selector::from_map(&view.selector);
+    let fits = |pod: &&Pod| pod.metadata.labels.as_ref().is_some_and(|labels| selector.matches(labels));
+    let namespaces = view.snapshot.pods.iter().filter(fits).filter_map(|pod| pod.metadata.namespace.clone());
+    namespaces.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Label sets that resemble the selector, the nearest first; among equals the one with more pods.
@@ -166,10 +176,10 @@ fn candidates(view: &View<'_>) -> Vec<Candidate> {
         candidate.workloads.extend(workload);
     };
     let no_labels = Labels::new();
-    for pod in view.snapshot.pods.iter().filter(|pod| !portolan_objects::pod::is_terminal(pod)) {
+    for pod in view.pods().iter().filter(|pod| !portolan_objects::pod::is_terminal(pod)) {
         add(pod.metadata.labels.as_ref().unwrap_or(&no_labels), Some(pod_object(pod)), None);
     }
-    for workload in view.snapshot.workloads.iter().filter(|workload| !workload.owned) {
+    for workload in view.workloads().iter().filter(|workload| !workload.owned) {
         add(&workload.labels, None, Some(workload.object()));
     }
     let mut candidates: Vec<Candidate> = found.into_values().collect();
@@ -179,11 +189,11 @@ fn candidates(view: &View<'_>) -> Vec<Candidate> {
 }
 
 fn label_of(view: &View<'_>, object: &str) -> String {
-    let pod = view.snapshot.pods.iter().find(|pod| pod_object(pod) == object);
+    let pod = view.pods().iter().find(|pod| pod_object(pod) == object);
     pod.and_then(|pod| pod.metadata.labels.as_ref()).map(labels_text).unwrap_or_default()
 }
 
 fn template_of(view: &View<'_>, object: &str) -> String {
-    let workload = view.snapshot.workloads.iter().find(|workload| workload.object() == object);
+    let workload = view.workloads().iter().find(|workload| workload.object() == object);
     workload.map(|workload| labels_text(&workload.labels)).unwrap_or_default()
 }

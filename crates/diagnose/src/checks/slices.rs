@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
+use k8s_openapi::api::core::v1::Endpoints;
 use portolan_objects::{Family, endpoint, labels, pod, service};
 
 use super::{Outcome, existence::forgotten};
@@ -23,10 +24,10 @@ pub(super) fn check(view: &View<'_>, hints: &mut Vec<Words>) -> Outcome {
     if !view.snapshot.has_read("endpointslices") {
         return Outcome::Skipped(words!("the slices could not be read", "无法读取 EndpointSlice"));
     }
-    let count = view.snapshot.slices.len();
+    let count = view.slices.len();
     let ready: BTreeSet<IpAddr> = view.ready_endpoints().filter_map(|(_, address)| address.parse().ok()).collect();
     let ready_count = ready.len();
-    let proof: Vec<Evidence> = view.snapshot.slices.iter().take(3).map(slice_evidence).collect();
+    let proof: Vec<Evidence> = view.slices.iter().take(3).map(|slice| slice_evidence(slice)).collect();
     if view.selector.is_empty() {
         return by_hand(view, count, ready_count, proof);
     }
@@ -75,7 +76,7 @@ fn slice_evidence(slice: &k8s_openapi::api::discovery::v1::EndpointSlice) -> Evi
 
 /// Addresses in the slices that the slice controller writes; others may hold what their writers like.
 fn controlled(view: &View<'_>) -> BTreeSet<IpAddr> {
-    let ours = view.snapshot.slices.iter().filter(|slice| {
+    let ours = view.slices.iter().filter(|slice| {
         let managers = slice.metadata.labels.as_ref();
         managers.and_then(|labels| labels.get(labels::SLICE_MANAGED_BY)).map(String::as_str)
             == Some(labels::SLICE_CONTROLLER)
@@ -104,8 +105,8 @@ fn by_hand(view: &View<'_>, slices: usize, ready: usize, proof: Vec<Evidence>) -
             proof,
         );
     }
-    let name = &view.snapshot.name;
-    let in_endpoints = view.snapshot.endpoints_addresses.unwrap_or(0);
+    let name = view.name();
+    let in_endpoints = view.index.endpoints(&view.key).map_or(0, addresses_in);
     if slices == 0 && in_endpoints > 0 {
         let title = words!(
             "the Endpoints object has addresses ({in_endpoints}), but no slice mirrors them",
@@ -139,6 +140,13 @@ fn by_hand(view: &View<'_>, slices: usize, ready: usize, proof: Vec<Evidence>) -
             [view.kubectl(&format!("get endpointslices -l {}={name}", labels::SERVICE_NAME))],
         );
     Outcome::broken(finding)
+}
+
+/// Addresses in an Endpoints object, ready or not.
+fn addresses_in(endpoints: &Endpoints) -> usize {
+    let count = |addresses: &Option<Vec<_>>| addresses.as_ref().map_or(0, Vec::len);
+    let subsets = endpoints.subsets.iter().flatten();
+    subsets.map(|subset| count(&subset.addresses) + count(&subset.not_ready_addresses)).sum()
 }
 
 fn missing(view: &View<'_>, hints: &mut Vec<Words>) -> Finding {
@@ -183,7 +191,7 @@ fn blame(view: &View<'_>, finding: Finding, hints: &mut Vec<Words>) -> Finding {
         "proxies and DNS keep sending to what the slices say",
         "代理和 DNS 仍按 EndpointSlice 的内容转发"
     ));
-    let service = &view.snapshot.name;
+    let service = view.name();
     let failed = ["FailedToUpdateEndpointSlices", "FailedToCreateEndpointSlices", "FailedToListPods"];
     if let Some(event) = view.history.newest(&failed) {
         let text = message(event).to_owned();
@@ -202,7 +210,7 @@ fn blame(view: &View<'_>, finding: Finding, hints: &mut Vec<Words>) -> Finding {
     let nodes_known = view.snapshot.has_read("nodes") && !view.snapshot.nodes.is_empty();
     let orphan = view.ready().find_map(|pod| {
         let node = pod::node(pod)?;
-        let exists = view.snapshot.nodes.iter().any(|known| name(known) == node);
+        let exists = view.index.node(node).is_some();
         (nodes_known && !exists).then(|| (name(pod), node))
     });
     if let Some((pod, node)) = orphan {

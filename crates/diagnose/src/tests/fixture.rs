@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::Node;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{Snapshot, Workload};
+use crate::{Scope, Snapshot, Workload};
 
 /// Objects as JSON, so that a test changes only what it is about.
 #[derive(Clone)]
@@ -88,6 +88,7 @@ impl Cluster {
         });
         let labels = [("app".to_owned(), "web".to_owned())];
         let workload = |kind: &str, name: &str, owned| Workload {
+            namespace: "default".into(),
             kind: kind.into(),
             name: name.into(),
             labels: labels.clone().into(),
@@ -105,22 +106,16 @@ impl Cluster {
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
+        let taken_at = serde_json::from_value(json!("2026-07-01T12:00:00Z")).unwrap();
         Snapshot {
-            namespace: "default".into(),
-            name: "web".into(),
-            taken_at: serde_json::from_value(json!("2026-07-01T12:00:00Z")).unwrap(),
-            namespace_exists: Some(true),
-            service: Some(serde_json::from_value(self.service.clone()).unwrap()),
-            service_names: Vec::new(),
-            same_name_in: Vec::new(),
+            services: read(std::slice::from_ref(&self.service)),
             pods: read(&self.pods),
             workloads: self.workloads.clone(),
-            selected_elsewhere: Vec::new(),
             slices: read(&self.slices),
-            endpoints_addresses: None,
             events: read(&self.events),
             nodes: read::<Node>(&self.nodes),
-            unread: Vec::new(),
+            namespaces: read(&[json!({"metadata": {"name": "default"}})]),
+            ..Snapshot::empty(taken_at, Scope::Namespace("default".into()))
         }
     }
 

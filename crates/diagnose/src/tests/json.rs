@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::fixture::Cluster;
-use crate::{Snapshot, diagnose};
+use super::{diagnose, fixture::Cluster};
+use crate::Snapshot;
 
 #[test]
 fn the_json_form_is_stable() {

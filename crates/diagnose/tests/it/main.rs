@@ -16,7 +16,7 @@ use kube::{
     api::{Patch, PatchParams, PostParams},
 };
 use portolan_apiserver::Server;
-use portolan_diagnose::{LinkId, State, diagnose, snapshot};
+use portolan_diagnose::{Ask, Diagnosis, Index, LinkId, State, around, diagnose};
 use portolan_objects::ObjectKey;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -67,13 +67,18 @@ impl Cluster {
     }
 }
 
+async fn run(cluster: &Cluster, namespace: &str, name: &str) -> Diagnosis {
+    let key = ObjectKey::new(namespace, name);
+    portolan_diagnose::run(cluster.client.clone(), &key, &Ask::default()).await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_typo_is_found_through_the_api() {
     let cluster = Cluster::open().await;
     cluster.pod("web-0", "10.244.1.5").await;
     cluster.pod("web-1", "10.244.1.6").await;
     cluster.service(json!({"app": "wbe"})).await;
-    let diagnosis = portolan_diagnose::run(cluster.client.clone(), &ObjectKey::new("default", "web")).await.unwrap();
+    let diagnosis = run(&cluster, "default", "web").await;
     let cause = diagnosis.cause().unwrap();
     assert_eq!(cause.title.en, "selector app=wbe matches no pod; 2 pods have app=web");
     assert_eq!((diagnosis.exit_code(), diagnosis.unread.as_slice()), (1, [].as_slice()));
@@ -107,11 +112,12 @@ async fn everything_around_a_service_is_read() {
             "reason": "Tested", "message": "seen", "type": "Normal",
         }))
         .await;
-    let snapshot = snapshot(cluster.client.clone(), &ObjectKey::new("default", "web")).await.unwrap();
+    let key = ObjectKey::new("default", "web");
+    let snapshot = around(cluster.client.clone(), &key).await.unwrap();
     assert!(snapshot.unread.is_empty(), "{:?}", snapshot.unread);
     let counts = (snapshot.pods.len(), snapshot.slices.len(), snapshot.events.len(), snapshot.workloads.len());
     assert_eq!(counts, (1, 1, 1, 1));
-    let diagnosis = diagnose(&snapshot);
+    let diagnosis = diagnose(&Index::new(&snapshot), &key, &Ask::default());
     assert_eq!(diagnosis.exit_code(), 0, "{diagnosis:#?}");
     assert_eq!(diagnosis.link(LinkId::Ports).unwrap().state, State::Ok);
 }
@@ -120,10 +126,10 @@ async fn everything_around_a_service_is_read() {
 async fn a_service_that_does_not_exist_is_a_finding_not_an_error() {
     let cluster = Cluster::open().await;
     cluster.service(json!({"app": "web"})).await;
-    let diagnosis = portolan_diagnose::run(cluster.client.clone(), &ObjectKey::new("default", "wbe")).await.unwrap();
+    let diagnosis = run(&cluster, "default", "wbe").await;
     assert_eq!(diagnosis.cause().unwrap().code, "service-not-found");
     let command = &diagnosis.cause().unwrap().remedies[0].commands[0];
     assert_eq!(command, "portolan diagnose svc/web -n default");
-    let nowhere = portolan_diagnose::run(cluster.client.clone(), &ObjectKey::new("nowhere", "web")).await.unwrap();
+    let nowhere = run(&cluster, "nowhere", "web").await;
     assert_eq!(nowhere.cause().unwrap().code, "namespace-not-found");
 }

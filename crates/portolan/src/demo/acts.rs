@@ -132,7 +132,7 @@ pub async fn break_selector(world: &World) -> Result<()> {
     })
     .await?;
     let key = ObjectKey { namespace: NAMESPACE.to_owned(), name: NAME.to_owned() };
-    let diagnosis = portolan_diagnose::run(world.admin(), &key).await.context("diagnose could not look")?;
+    let diagnosis = portolan_diagnose::run(world.admin(), &key, &portolan_diagnose::Ask::default()).await.context("diagnose could not look")?;
     say("portolan diagnose svc/web says:");
     let text = crate::diagnose::text(&diagnosis, portolan_catalogue::Lang::En, output::colour());
     say(&text);
