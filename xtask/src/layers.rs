@@ -24,6 +24,7 @@ const LAYERS: &[(Layer, &[&str])] = &[
             "portolan-cloud",
             "portolan-diagnose",
             "portolan-events",
+            "portolan-evidence",
             "portolan-netns",
             "portolan-nftables",
             "portolan-runtime",
