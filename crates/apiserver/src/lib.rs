@@ -122,6 +122,11 @@ impl Server {
         self.api.metrics().register(register)
     }
 
+    /// What is wrong with it: the process may declare faults.
+    pub fn faults(&self) -> &faults::Faults {
+        self.api.faults()
+    }
+
     /// A client in this process with an identity of its own.
     pub fn client(&self, user: &str, groups: &[&str]) -> kube::Client {
         client::client(self.api.clone(), Identity::new(user, groups))

@@ -5,13 +5,14 @@
 //! ([`CloudError`]), because that is what an operator searches for.
 //!
 //! [`local`] is a real balancer on this machine, [`remote`] speaks to a provider in another process, [`scripted`] keeps
-//! records only and fails as it is told to.
+//! records only and fails as it is told to, [`faulty`] lets any of them fail so.
 //!
 //! Invariant: every call may be repeated. `ensure` of what exists changes nothing, `delete` of what is gone succeeds.
 //! Upstream: `k8s.io/cloud-provider/cloud.go`, interface `LoadBalancer`.
 
 mod balancer;
 mod error;
+pub mod faulty;
 #[cfg(target_os = "linux")]
 pub mod local;
 mod milliseconds;

@@ -35,6 +35,7 @@ use k8s_openapi::api::{
 };
 use kube::{Api, Client, runtime::watcher};
 use portolan_runtime::{Backoff, Inputs, Options};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use answer::{Answer, Outcome, answer};
@@ -59,6 +60,19 @@ pub struct Config {
     pub pods: PodRecords,
     /// What the server counts.
     pub metrics: Metrics,
+    /// What is wrong with it, for laboratories: while there is something, every question is answered so.
+    pub trouble: watch::Receiver<Option<Trouble>>,
+}
+
+/// The one answer of a broken server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// SERVFAIL.
+    ServerFailure,
+    /// NXDOMAIN.
+    NoSuchName,
+    /// None.
+    Silent,
 }
 
 impl Config {
@@ -72,6 +86,8 @@ impl Config {
             reverse: Vec::new(),
             pods: PodRecords::Insecure,
             metrics: Metrics::default(),
+            // Nobody will ever send anything: it stays well.
+            trouble: watch::Sender::new(None).subscribe(),
         }
     }
 }
@@ -137,7 +153,7 @@ pub enum RunError {
 /// Only for what is wrong from the start: the domain or a socket. Failing watches are restarted for ever.
 pub async fn run(client: Client, config: Config, stop: CancellationToken) -> Result<(), RunError> {
     let zone = Arc::new(Zone::new(&config.domain, config.reverse, config.pods)?);
-    let resolver = Arc::new(server::Resolver::new(zone.clone(), config.upstreams, config.metrics));
+    let resolver = Arc::new(server::Resolver::new(zone.clone(), config.upstreams, config.metrics, config.trouble));
     let mut tasks: Vec<future::BoxFuture<'static, ()>> = Vec::new();
     for socket in config.udp {
         let socket = server::udp(socket).map_err(RunError::Socket)?;

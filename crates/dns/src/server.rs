@@ -8,14 +8,14 @@ use hickory_proto::{
 };
 use tokio::{
     net::{TcpListener, TcpStream, UdpSocket},
-    sync::Semaphore,
+    sync::{Semaphore, watch},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::{
-    Upstreams, Zone,
+    Trouble, Upstreams, Zone,
     answer::{Answer, Outcome, answer},
     forward::{ForwardError, Forwarder, read_message, write_message},
     message::{Question, Rejected, Transport, UDP_PAYLOAD, parse},
@@ -34,6 +34,7 @@ pub(crate) struct Resolver {
     zone: Arc<Zone>,
     forwarder: Forwarder,
     metrics: Metrics,
+    trouble: watch::Receiver<Option<Trouble>>,
 }
 
 /// Where a packet leads.
@@ -54,8 +55,13 @@ struct Pending {
 }
 
 impl Resolver {
-    pub(crate) fn new(zone: Arc<Zone>, upstreams: Upstreams, metrics: Metrics) -> Self {
-        Self { zone, forwarder: Forwarder::new(upstreams, metrics.clone()), metrics }
+    pub(crate) fn new(
+        zone: Arc<Zone>,
+        upstreams: Upstreams,
+        metrics: Metrics,
+        trouble: watch::Receiver<Option<Trouble>>,
+    ) -> Self {
+        Self { zone, forwarder: Forwarder::new(upstreams, metrics.clone()), metrics, trouble }
     }
 
     /// Does everything that needs no upstream.
@@ -63,7 +69,13 @@ impl Resolver {
         let step = match parse(packet, transport) {
             Ok(question) => {
                 self.metrics.question(transport, question.kind());
-                self.decide(packet, question)
+                let trouble = *self.trouble.borrow();
+                match trouble {
+                    None => self.decide(packet, question),
+                    Some(Trouble::ServerFailure) => Step::Done(question.error(ResponseCode::ServFail)),
+                    Some(Trouble::NoSuchName) => Step::Done(question.error(ResponseCode::NXDomain)),
+                    Some(Trouble::Silent) => Step::Ignore,
+                }
             }
             Err(Rejected::With(reply)) => Step::Done(reply),
             Err(Rejected::Silently) => Step::Ignore,

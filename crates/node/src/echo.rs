@@ -2,24 +2,36 @@
 //!
 //! | port | variable | protocol |
 //! |---|---|---|
-//! | 8080 | `PORT` | HTTP: pod, node, namespace, client, host and path as text lines, or as JSON with `?format=json` or `Accept: application/json`; `/healthz`; `/slow?ms=` |
+//! | 8080 | `PORT` | HTTP: pod, node, namespace, client, host and path as text lines, or as JSON with `?format=json` or `Accept: application/json`; `/healthz`, `/ready`; `/slow?ms=` |
 //! | 8081 | `TCP_PORT` | one line with pod and client, then everything sent is echoed |
 //! | 8082 | `UDP_PORT` | one line with pod and client, then the datagram |
 //!
 //! `0` or `off` leaves a port out.
 //!
+//! It can be made to misbehave as applications do:
+//!
+//! | variable | values |
+//! |---|---|
+//! | `ECHO_LISTEN` | `all`; `loopback`: nobody else can connect; `none`: on no port at all |
+//! | `ECHO_DELAY_MILLISECONDS` | how long every answer takes |
+//! | `ECHO_PROTOCOL` | `normal`; `silent`: connections are accepted and never answered; `garbage`: the answer is not what clients understand; `udp-only`: every port is one of UDP |
+//! | `ECHO_READY` | `true`; `false`: `/ready` answers 503 |
+//!
 //! On SIGTERM it goes on serving for a while (`ECHO_LINGER_SECONDS`, by default 3, always a second less than the pod's
 //! grace period), because that is how long it takes until the last proxy has heard of it; then it accepts no more,
 //! finishes what it has begun and ends. So a scale-down loses no connection.
 
+mod behaviour;
 mod http;
 mod plain;
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     time::Duration,
 };
+
+use behaviour::{Behaviour, Speech};
 
 use tokio::{
     net::{TcpListener, UdpSocket},
@@ -42,6 +54,7 @@ struct Identity {
 #[derive(Debug, Clone)]
 struct Server {
     identity: Identity,
+    behaviour: Behaviour,
     /// Being told to stop: connections are kept no longer than their current request.
     leaving: CancellationToken,
     /// Nothing more is accepted.
@@ -52,7 +65,7 @@ struct Server {
 /// Serves until SIGTERM or SIGINT, and the while after it.
 ///
 /// # Errors
-/// If a port is taken or no number.
+/// If a port is taken, or a variable says nothing that it knows.
 pub async fn run() -> io::Result<()> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let identity = Identity {
@@ -63,23 +76,20 @@ pub async fn run() -> io::Result<()> {
     let linger = linger(variable("ECHO_LINGER_SECONDS"), variable("PORTOLAN_GRACE_SECONDS"));
     let server = Server {
         identity,
+        behaviour: Behaviour::of(variable)?,
         leaving: CancellationToken::new(),
         closed: CancellationToken::new(),
         connections: TaskTracker::new(),
     };
     // Before anything is served: a signal that comes early must not kill it.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    if let Some(port) = port("PORT", variable("PORT"), 8080)? {
-        let listener = TcpListener::bind(any(port)).await?;
-        server.connections.spawn(http::accept(listener, server.clone()));
-    }
-    if let Some(port) = port("TCP_PORT", variable("TCP_PORT"), 8081)? {
-        let listener = TcpListener::bind(any(port)).await?;
-        server.connections.spawn(plain::accept(listener, server.clone()));
-    }
-    if let Some(port) = port("UDP_PORT", variable("UDP_PORT"), 8082)? {
-        let socket = UdpSocket::bind(any(port)).await?;
-        server.connections.spawn(plain::answer(socket, server.clone()));
+    let ports = Ports {
+        http: port("PORT", variable("PORT"), 8080)?,
+        tcp: port("TCP_PORT", variable("TCP_PORT"), 8081)?,
+        udp: port("UDP_PORT", variable("UDP_PORT"), 8082)?,
+    };
+    if let Some(address) = server.behaviour.listen {
+        server.listen(address, &ports).await?;
     }
     println!("{} answers", server.identity.pod);
     tokio::select! {
@@ -95,8 +105,28 @@ pub async fn run() -> io::Result<()> {
     Ok(())
 }
 
-fn any(port: u16) -> SocketAddr {
-    (Ipv4Addr::UNSPECIFIED, port).into()
+/// Where it is to listen.
+struct Ports {
+    http: Option<u16>,
+    tcp: Option<u16>,
+    udp: Option<u16>,
+}
+
+impl Server {
+    async fn listen(&self, address: IpAddr, ports: &Ports) -> io::Result<()> {
+        let only_udp = self.behaviour.speech == Speech::UdpOnly;
+        let [http, tcp, udp] = [ports.http, ports.tcp, ports.udp].map(|port| port.map(|port| (address, port)));
+        if let Some(http) = http.filter(|_| !only_udp) {
+            self.connections.spawn(http::accept(TcpListener::bind(http).await?, self.clone()));
+        }
+        if let Some(tcp) = tcp.filter(|_| !only_udp) {
+            self.connections.spawn(plain::accept(TcpListener::bind(tcp).await?, self.clone()));
+        }
+        for udp in [http, tcp].into_iter().flatten().filter(|_| only_udp).chain(udp) {
+            self.connections.spawn(plain::answer(UdpSocket::bind(SocketAddr::from(udp)).await?, self.clone()));
+        }
+        Ok(())
+    }
 }
 
 /// The port of that variable; `None` if it is switched off.

@@ -79,6 +79,8 @@ pub struct Config {
     pub stop_deadline: Duration,
     /// What its loop counts.
     pub metrics: Metrics,
+    /// Cancelled when the node is lost, as by a power cut: everything of it ends at once, and nobody is told.
+    pub lost: CancellationToken,
 }
 
 /// A local program that pods can name as their image.
@@ -115,6 +117,7 @@ pub enum StartError {
 }
 
 /// Runs the node until `stop`; then its pods are ended, in parallel and within [`Config::stop_deadline`], and it returns.
+/// If it is lost ([`Config::lost`]) it returns as soon as its processes are killed.
 ///
 /// # Errors
 /// If something is missing at the start; later errors are logged, reported as events and retried.
@@ -146,11 +149,23 @@ pub async fn run(
     let serving = stop.child_token();
     let api = async {
         if let Some((listener, tls)) = listener {
-            api::serve(agent.clone(), listener, tls, serving).await;
+            api::serve(agent.clone(), listener, tls, serving.clone()).await;
         }
     };
-    tokio::join!(register::keep(&agent, stop.clone()), follow(agent.clone(), stop.clone()), api);
+    let alive = async {
+        tokio::join!(register::keep(&agent, stop.clone()), follow(agent.clone(), stop.clone()), api);
+        end_pods(&agent).await;
+    };
+    if agent.config.lost.run_until_cancelled(alive).await.is_none() {
+        serving.cancel();
+        agent.tasks.close();
+        agent.tasks.wait().await;
+    }
+    Ok(())
+}
 
+/// Ends all pods, as long as they may take.
+async fn end_pods(agent: &Agent) {
     agent.halt.cancel();
     agent.tasks.close();
     // What a pod does after its SIGKILL is up to the kernel; a second is plenty.
@@ -158,7 +173,6 @@ pub async fn run(
     if tokio::time::timeout(patience, agent.tasks.wait()).await.is_err() {
         warn!(node = agent.config.name, "some pods did not end in time and are killed with the agent");
     }
-    Ok(())
 }
 
 /// A packet for an address that no pod has must not leave the node: it would travel in a circle with the router, and its

@@ -142,7 +142,8 @@ impl Worker {
         };
         // Before anything is said of the pod: one that is rejected was never here.
         if let Some(holdings) = life.admit() {
-            agent.tasks.spawn(life.run(holdings));
+            // With a lost node the pod is gone where it stands: its processes are killed as they are dropped.
+            agent.tasks.spawn(agent.config.lost.clone().run_until_cancelled_owned(life.run(holdings)));
         }
         worker
     }

@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct State {
     /// The oldest change that has not reached the kernel.
     waiting: Option<Instant>,
+    /// It is told that it no longer works.
+    stuck: bool,
     updated: SystemTime,
     node_eligible: bool,
     /// Endpoints here by Service, for those with a health check port.
@@ -43,7 +45,13 @@ pub(crate) struct Health {
 
 impl Health {
     pub(crate) fn new(metrics: Metrics) -> Arc<Self> {
-        let state = State { waiting: None, updated: SystemTime::now(), node_eligible: true, local: HashMap::new() };
+        let state = State {
+            waiting: None,
+            stuck: false,
+            updated: SystemTime::now(),
+            node_eligible: true,
+            local: HashMap::new(),
+        };
         Arc::new(Self { state: std::sync::Mutex::new(state), metrics })
     }
 
@@ -63,6 +71,10 @@ impl Health {
             state.waiting = None;
             state.updated = SystemTime::now();
         });
+    }
+
+    pub(crate) fn stuck(&self, stuck: bool) {
+        self.with(|state| state.stuck = stuck);
     }
 
     pub(crate) fn node(&self, eligible: bool) {
@@ -107,7 +119,7 @@ impl Health {
 }
 
 fn works(state: &State) -> bool {
-    state.waiting.is_none_or(|since| since.elapsed() < PATIENCE)
+    !state.stuck && state.waiting.is_none_or(|since| since.elapsed() < PATIENCE)
 }
 
 /// Seconds since 1970, with a fraction: what needs no calendar.

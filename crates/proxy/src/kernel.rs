@@ -7,6 +7,7 @@ use std::{
 
 use portolan_netns::Namespace;
 use portolan_nftables::{Batch, CommitError, DumpError, Element, Family, Flow, Socket, SocketError, Table, TableId};
+use portolan_runtime::Failure;
 use tracing::{debug, warn};
 
 use crate::{
@@ -109,6 +110,20 @@ impl Kernel {
             result => result?,
         }
         self.socket.commit(&commit.hooks)
+    }
+
+    /// Deletes those of the tables that are there.
+    pub(crate) fn strip(&mut self, tables: &[TableId]) -> Result<(), Failure> {
+        let mut batch = Batch::new();
+        for id in tables {
+            if self.socket.table(id).map_err(|error| Failure::new(&error))?.is_some() {
+                batch.table(id).delete_table();
+            }
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.socket.commit(&batch).map_err(|error| Failure::new(&error))
     }
 
     /// Deletes the UDP flows to a destination of `live` that lead to none of its endpoints. Returns how many.

@@ -7,6 +7,7 @@ mod changes;
 mod features;
 mod flush;
 mod six;
+mod trouble;
 
 use std::{
     collections::BTreeSet,
@@ -252,7 +253,7 @@ impl Feed {
     /// Starts the proxy with these objects as its first sets.
     pub(super) fn start(config: &Config, services: Vec<Service>, slices: Vec<EndpointSlice>) -> Self {
         let stop = CancellationToken::new();
-        let (part, disturbed) = prepare(config, &stop).unwrap();
+        let (part, signals) = prepare(config, &stop).unwrap();
         let (service_sender, service_changes) = unbounded_channel();
         let (slice_sender, slice_changes) = unbounded_channel();
         let node: Node = serde_json::from_value(json!({
@@ -266,7 +267,7 @@ impl Feed {
             .stream(stream(service_changes), |change| Input::Service(Box::new(change)))
             .stream(stream(slice_changes), |change| Input::Slice(Box::new(change)))
             .stream(futures::stream::iter([Change::Reset(vec![node])]), |change| Input::Node(Box::new(change)))
-            .signal(disturbed);
+            .signal(signals);
         let loop_metrics = config.metrics.loop_metrics.clone();
         let task = tokio::spawn(portolan_runtime::run(part, inputs, OPTIONS, loop_metrics, stop.clone()));
         Self { services: service_sender, slices: slice_sender, stop, task }

@@ -14,6 +14,7 @@
 #![cfg(target_os = "linux")]
 
 mod choose;
+mod condition;
 mod elements;
 mod facts;
 mod health;
@@ -51,6 +52,7 @@ use portolan_runtime::{Backoff, Inputs, Options};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     net::TcpListener,
+    sync::watch,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -64,6 +66,7 @@ use crate::{
     sets::SetId,
 };
 
+pub use condition::Condition;
 pub use metrics::Metrics;
 
 /// Name of the table, in each address family.
@@ -100,6 +103,8 @@ pub struct Config {
     pub recorder: Option<Recorder>,
     /// Where it counts.
     pub metrics: Metrics,
+    /// What is wrong with it; by default nothing ever is.
+    pub condition: watch::Receiver<Condition>,
 }
 
 impl Config {
@@ -118,6 +123,7 @@ impl Config {
             own_table: true,
             recorder: None,
             metrics: Metrics::default(),
+            condition: watch::Sender::new(Condition::Well).subscribe(),
         }
     }
 }
@@ -157,14 +163,14 @@ pub enum RunError {
 /// # Errors
 /// Only at the start; later failures are retried and counted.
 pub async fn run(client: Client, config: Config, stop: CancellationToken) -> Result<(), RunError> {
-    let (part, disturbed) = prepare(&config, &stop)?;
+    let (part, signals) = prepare(&config, &stop)?;
     let own_node = watcher::Config::default().fields(&format!("metadata.name={}", config.node));
     let ours = || watcher::Config::default().labels(OURS);
     let inputs = Inputs::new()
         .watch(Api::<Service>::all(client.clone()), ours(), |change| Input::Service(Box::new(change)))
         .watch(Api::<EndpointSlice>::all(client.clone()), ours(), |change| Input::Slice(Box::new(change)))
         .watch(Api::<Node>::all(client), own_node, |change| Input::Node(Box::new(change)))
-        .signal(disturbed);
+        .signal(signals);
     portolan_runtime::run(part, inputs, OPTIONS, config.metrics.loop_metrics.clone(), stop).await;
     Ok(())
 }
@@ -199,7 +205,8 @@ fn prepare(
         metrics: config.metrics.clone(),
         stop: stop.clone(),
     };
-    Ok((Proxy::new(&config.node, planners, shared), disturbances(monitor, tables)))
+    let signals = stream::select(disturbances(monitor, tables), conditions(config.condition.clone()));
+    Ok((Proxy::new(&config.node, planners, shared), signals))
 }
 
 fn open(config: &Config) -> Result<(Kernel, AsyncFd<Monitor>), RunError> {
@@ -240,6 +247,16 @@ fn planners(config: &Config, owned: bool) -> BTreeMap<Family, Planner> {
         planner(Family::V4, pods_v4, services_v4, listed),
         planner(Family::V6, pods_v6, services_v6, Vec::new()),
     ])
+}
+
+/// The condition, now and whenever it changes.
+fn conditions(mut condition: watch::Receiver<Condition>) -> impl Stream<Item = Input> + Send {
+    condition.mark_changed();
+    stream::unfold(condition, |mut condition| async {
+        condition.changed().await.ok()?;
+        let now = *condition.borrow_and_update();
+        Some((Input::Condition(now), condition))
+    })
 }
 
 /// A signal whenever somebody else touched one of the tables.

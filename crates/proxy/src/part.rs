@@ -17,6 +17,7 @@ use k8s_openapi::api::{
 use portolan_catalogue::Reason;
 use portolan_events::Recorder;
 use portolan_netns::Namespace;
+use portolan_nftables::TableId;
 use portolan_objects::{Family, ObjectKey};
 use portolan_runtime::{Change, Failure, Reconciler};
 use tokio::net::TcpListener;
@@ -24,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::{
-    Metrics,
+    Condition, Metrics,
     elements::ElementKey,
     health::{Health, Subject, serve},
     index::{Index, LiveFlows},
@@ -49,6 +50,8 @@ pub(crate) enum Input {
     Node(Box<Change<Node>>),
     /// Somebody else changed the tables.
     Disturbed,
+    /// Something is wrong with the proxy from now on, or no longer.
+    Condition(Condition),
 }
 
 /// What is planned one at a time.
@@ -63,6 +66,8 @@ pub(crate) enum Key {
 pub(crate) enum Plan {
     Rules(RulesPlan),
     Health(HealthPlan),
+    /// Delete these tables, which nobody wants deleted.
+    Strip(Vec<TableId>),
 }
 
 /// What to do in the kernel.
@@ -85,6 +90,7 @@ pub(crate) struct HealthPlan {
 pub(crate) enum Outcome {
     Rules { tables: Vec<(Family, TableOutcome)>, flows: bool },
     Health { opened: Vec<(u16, ObjectKey, CancellationToken)>, closed: Vec<u16>, failed: Vec<(u16, ObjectKey, String)> },
+    Stripped,
 }
 
 /// What became of one table.
@@ -107,6 +113,9 @@ pub(crate) struct Proxy {
     /// Elements that wait to be deleted, by table, and when their time comes.
     leftovers: Option<(Instant, BTreeMap<Family, HashSet<ElementKey>>)>,
     ports: BTreeMap<u16, (ObjectKey, CancellationToken)>,
+    condition: Condition,
+    /// The tables are deleted already.
+    stripped: bool,
     shared: Shared,
 }
 
@@ -131,7 +140,36 @@ impl Proxy {
             refusals: 0,
             leftovers: None,
             ports: BTreeMap::new(),
+            condition: Condition::Well,
+            stripped: false,
             shared,
+        }
+    }
+
+    /// What it does while something is wrong with it. The index goes on: what it missed to do is done afterwards.
+    fn plan_in_trouble(&self, key: &Key) -> Option<Plan> {
+        match (self.condition, key) {
+            (Condition::Stripped, Key::Rules) => {
+                // It believes that all is done.
+                self.shared.health.settled();
+                let tables = self.planners.values().map(|planner| planner.layout.table.clone());
+                (!self.stripped).then(|| Plan::Strip(tables.collect()))
+            }
+            (Condition::Stripped, Key::Health) => self.plan_health().map(Plan::Health),
+            (Condition::Frozen | Condition::Well, _) => None,
+        }
+    }
+
+    /// From now on it is in this condition.
+    fn change_condition(&mut self, condition: Condition) {
+        if std::mem::replace(&mut self.condition, condition) != condition {
+            info!(?condition, "the proxy's condition has changed");
+        }
+        self.stripped = false;
+        self.shared.health.stuck(condition == Condition::Frozen);
+        if condition == Condition::Well {
+            // Whatever happened to the tables meanwhile.
+            self.planners.values_mut().for_each(Planner::disturbed);
         }
     }
 
@@ -299,6 +337,13 @@ impl Reconciler for Proxy {
                 dirty.push(Key::Rules);
                 return;
             }
+            Input::Condition(condition) => {
+                if condition != self.condition {
+                    self.change_condition(condition);
+                    dirty.extend([Key::Rules, Key::Health]);
+                }
+                return;
+            }
         }
         dirty.push(Key::Rules);
         if self.index.is_dirty() {
@@ -309,6 +354,9 @@ impl Reconciler for Proxy {
     }
 
     fn plan(&mut self, key: &Key) -> Option<Plan> {
+        if self.condition != Condition::Well {
+            return self.plan_in_trouble(key);
+        }
         match key {
             Key::Rules => {
                 let plan = self.plan_rules().map(Plan::Rules);
@@ -332,6 +380,11 @@ impl Reconciler for Proxy {
                     tokio::task::spawn_blocking(work).await.map_err(|error| Failure::new(&error))?
                 }
                 Plan::Health(plan) => Ok(apply_health(&shared, plan)),
+                Plan::Strip(tables) => {
+                    let mut kernel = shared.kernel.lock().unwrap_or_else(PoisonError::into_inner);
+                    kernel.strip(&tables)?;
+                    Ok(Outcome::Stripped)
+                }
             }
         }
     }
@@ -340,6 +393,10 @@ impl Reconciler for Proxy {
         match outcome {
             Outcome::Rules { tables, flows } => self.applied_rules(tables, flows),
             Outcome::Health { opened, closed, failed } => self.applied_health(opened, closed, failed),
+            Outcome::Stripped => {
+                self.stripped = true;
+                None
+            }
         }
     }
 }

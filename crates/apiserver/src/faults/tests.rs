@@ -68,3 +68,33 @@ fn a_list_that_makes_no_sense_changes_nothing() {
     let unknown: Result<Fault, _> = serde_json::from_value(json!({"verb": "get"}));
     assert!(unknown.unwrap_err().to_string().contains("unknown field `verb`"));
 }
+
+#[test]
+fn what_is_declared_stands_beside_what_is_set_by_hand() {
+    let delay = |milliseconds: u64| serde_json::from_value(json!([{"delayMilliseconds": milliseconds}])).unwrap();
+    let read = request(&Method::GET, "/api/v1/pods");
+    let borne = |faults: &Faults| faults.befall(None, &read).map(|burden| burden.delay.as_millis());
+    let faults = Faults::default();
+    faults.declare(delay(1)).unwrap();
+    assert_eq!((borne(&faults), faults.list().len()), (Some(1), 0));
+    faults.replace(delay(2)).unwrap();
+    assert_eq!(borne(&faults), Some(2), "by hand comes first");
+    faults.replace(Vec::new()).unwrap();
+    assert_eq!(borne(&faults), Some(1));
+    faults.declare(Vec::new()).unwrap();
+    assert_eq!(borne(&faults), None);
+}
+
+#[test]
+fn whoever_repairs_is_spared() {
+    let faults = faults(json!([{"delayMilliseconds": 1}]));
+    let meets = |groups: &[&str], path: &str| {
+        faults.befall(Some(&Identity::new("somebody", groups)), &request(&Method::GET, path)).is_some()
+    };
+    let switches = "/api/v1/namespaces/kube-system/configmaps/portolan-faults";
+    assert!(meets(&[], switches));
+    assert!(!meets(&[OPERATORS], switches));
+    assert!(meets(&[OPERATORS], "/api/v1/namespaces/default/configmaps/portolan-faults"));
+    assert!(meets(&[OPERATORS], "/api/v1/namespaces/kube-system/pods"));
+    assert!(!meets(&[EXEMPT], "/api/v1/pods"));
+}

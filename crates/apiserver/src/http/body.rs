@@ -10,6 +10,8 @@ use futures::{Stream, StreamExt};
 use http_body::{Frame, SizeHint};
 use tokio_util::sync::CancellationToken;
 
+use crate::faults::Silence;
+
 type Chunks = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
 
 /// See the module.
@@ -29,6 +31,14 @@ impl Body {
     /// A stream of pieces.
     pub fn stream(chunks: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static) -> Self {
         Self::Stream(Box::pin(chunks))
+    }
+
+    /// Holds a stream back while its watch is silenced.
+    pub fn silenced(self, silence: Option<Silence>) -> Self {
+        match (self, silence) {
+            (Self::Stream(chunks), Some(silence)) => Self::stream(silence.over(chunks)),
+            (body, _) => body,
+        }
     }
 
     /// Ends a stream when the server stops, so that a watch does not hold its connection open.

@@ -52,6 +52,11 @@ impl Api {
         &self.metrics
     }
 
+    /// What is wrong with it.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
     /// The registry behind it.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
@@ -120,7 +125,9 @@ impl Api {
                     let identity = identity.ok_or_else(ApiError::unauthorized)?;
                     return registry::review(&request, identity, &body).map(success);
                 }
-                self.registry.handle(&request, &body).await.map(success)
+                let silence = self.faults.silence_of(identity, &request);
+                let answer = self.registry.handle(&request, &body).await?;
+                Ok(success(Answer { body: answer.body.silenced(silence), ..answer }))
             }
             Operation::Faults { replace } => {
                 if !identity.is_some_and(faults::is_operator) {

@@ -221,10 +221,7 @@ impl LoadBalancers for Scripted {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Option<Vec<Held>>, CloudError>> {
-        let list = |state: &mut State, _| {
-            let held = state.records.iter().map(|(id, record)| Held { id: id.clone(), status: record.status.clone() });
-            Ok(Some(held.collect()))
-        };
+        let list = |state: &mut State, _| Ok(Some(state.held()));
         self.call(Call::List, None, list).boxed()
     }
 
@@ -265,21 +262,7 @@ impl State {
         if self.down {
             return Err(unreachable_error());
         }
-        let (mut delay, mut effect) = (Duration::ZERO, None);
-        for fault in &mut self.script.faults {
-            match &fault.effect {
-                Effect::Delay(longer) => {
-                    let longer = *longer;
-                    delay += if fault.strikes(call, service) { longer } else { Duration::ZERO };
-                }
-                other if effect.is_none() => {
-                    let other = other.clone();
-                    effect = fault.strikes(call, service).then_some(other);
-                }
-                _ => {}
-            }
-        }
-        Ok((delay, effect))
+        Ok(self.script.strike(call, service))
     }
 
     fn ensure(
@@ -290,19 +273,18 @@ impl State {
     ) -> Result<Status, CloudError> {
         let id = &wanted.id;
         let complete = self.records.get(id).map(|record| record.complete);
-        let quota = self.script.quota.filter(|quota| complete.is_none() && self.records.len() >= *quota);
-        if let Some(quota) = quota {
-            let message = format!("the account has its {quota} load balancers; delete one or raise the limit");
-            return Err(CloudError::new(Class::Quota, "TooManyLoadBalancers", message));
-        }
-        let requested = v4(wanted.requested.as_slice());
-        let (address, new) = match self.pool.allocate(id, requested, v4(&wanted.published)) {
-            Ok(allocated) => allocated,
-            Err(error) => {
-                observer(Step::AddressRefused(error.message.clone()));
-                return Err(error);
-            }
+        let limits = self.script.limits();
+        let requested = match complete {
+            None if !limits.are_none() => limits.for_another(&self.held(), wanted.requested),
+            _ => Ok(wanted.requested),
         };
+        let requested = requested.map(|requested| v4(requested.as_slice()));
+        let allocated = requested.and_then(|requested| self.pool.allocate(id, requested, v4(&wanted.published)));
+        let (address, new) = allocated.inspect_err(|error| {
+            if error.class != Class::Quota {
+                observer(Step::AddressRefused(error.message.clone()));
+            }
+        })?;
         if new {
             observer(Step::AddressAllocated(address.into()));
         }
@@ -320,6 +302,11 @@ impl State {
             observer(Step::Created(status.clone()));
         }
         Ok(status)
+    }
+
+    fn held(&self) -> Vec<Held> {
+        let held = |(id, record): (&BalancerId, &Record)| Held { id: id.clone(), status: record.status.clone() };
+        self.records.iter().map(held).collect()
     }
 
     fn update_nodes(&mut self, wanted: &LoadBalancer, halfway: Option<CloudError>) -> Result<(), CloudError> {
@@ -376,10 +363,10 @@ fn v4(addresses: &[IpAddr]) -> Option<std::net::Ipv4Addr> {
     })
 }
 
-fn unreachable_error() -> CloudError {
+pub(crate) fn unreachable_error() -> CloudError {
     CloudError::new(Class::Unreachable, "ConnectionRefused", "the provider cannot be reached")
 }
 
-fn timeout_error() -> CloudError {
+pub(crate) fn timeout_error() -> CloudError {
     CloudError::new(Class::Timeout, "DeadlineExceeded", "context deadline exceeded")
 }

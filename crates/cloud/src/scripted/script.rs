@@ -1,13 +1,13 @@
 //! What a scripted provider does wrong, as data.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use portolan_objects::ObjectKey;
 use serde::{Deserialize, Serialize};
 
 use super::vendor;
-use crate::{Class, CloudError};
+use crate::{Class, CloudError, Held};
 
 const EXHAUSTED: &str = "exhausted";
 
@@ -24,6 +24,74 @@ pub struct Script {
     /// Faults. All delays that match a call add up; of the other faults the first one that matches counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+}
+
+impl Script {
+    /// How much longer this call takes, and what else happens to it. Counts it.
+    pub(crate) fn strike(&mut self, call: Call, service: Option<&ObjectKey>) -> (Duration, Option<Effect>) {
+        let (mut delay, mut effect) = (Duration::ZERO, None);
+        for fault in &mut self.faults {
+            match &fault.effect {
+                Effect::Delay(longer) => {
+                    let longer = *longer;
+                    delay += if fault.strikes(call, service) { longer } else { Duration::ZERO };
+                }
+                other if effect.is_none() => {
+                    let other = other.clone();
+                    effect = fault.strikes(call, service).then_some(other);
+                }
+                _ => {}
+            }
+        }
+        (delay, effect)
+    }
+}
+
+/// What a script leaves to balancers that do not exist yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    quota: Option<usize>,
+    pool: Option<Addresses>,
+}
+
+impl Script {
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { quota: self.quota, pool: self.pool }
+    }
+}
+
+impl Limits {
+    pub(crate) fn are_none(self) -> bool {
+        self.quota.is_none() && self.pool.is_none()
+    }
+
+    /// The address that one more balancer has to ask for, if it may not choose; `held` is all that exist.
+    pub(crate) fn for_another(self, held: &[Held], requested: Option<IpAddr>) -> Result<Option<IpAddr>, CloudError> {
+        if let Some(quota) = self.quota.filter(|quota| held.len() >= *quota) {
+            let message = format!("the account has its {quota} load balancers; delete one or raise the limit");
+            return Err(CloudError::new(Class::Quota, "TooManyLoadBalancers", message));
+        }
+        let (network, pool) = match self.pool {
+            None => return Ok(requested),
+            Some(Addresses::Exhausted) => (None, "the pool".to_owned()),
+            Some(Addresses::Within(network)) => (Some(network), format!("the pool {network}")),
+        };
+        if let (Some(network), Some(address)) = (network, requested) {
+            if IpNet::V4(network).contains(&address) {
+                return Ok(requested);
+            }
+            let message = format!("{address} is not in {pool}; choose an address from it");
+            return Err(CloudError::new(Class::Invalid, "AddressNotInPool", message));
+        }
+        let is_free = |address: &IpAddr| !held.iter().any(|held| held.status.addresses.contains(address));
+        let free = network.and_then(|network| network.hosts().map(IpAddr::V4).find(is_free));
+        free.map(Some).ok_or_else(|| {
+            let message = format!(
+                "all addresses of {pool} are in use; delete a Service of type LoadBalancer or give a larger pool"
+            );
+            CloudError::new(Class::Pool, "AddressPoolExhausted", message)
+        })
+    }
 }
 
 /// What a pool has to give.
@@ -43,7 +111,9 @@ impl TryFrom<String> for Addresses {
         match text.as_str() {
             EXHAUSTED => Ok(Self::Exhausted),
             text => text.parse().map(Self::Within).map_err(|_| {
-                format!("{text:?} is no set of addresses; write it as ADDRESS/BITS, such as 203.0.113.8/30, or {EXHAUSTED}")
+                format!(
+                    "{text:?} is no set of addresses; write it as ADDRESS/BITS, such as 203.0.113.8/30, or {EXHAUSTED}"
+                )
             }),
         }
     }
@@ -155,7 +225,7 @@ impl Refusal {
         Self { code: code.to_owned(), message: None, class: None, retry_after: None }
     }
 
-    pub(super) fn error(&self) -> CloudError {
+    pub(crate) fn error(&self) -> CloudError {
         let known = vendor::lookup(&self.code);
         let class = self.class.or_else(|| known.map(|known| known.class)).unwrap_or(Class::Other);
         let message = self.message.clone().or_else(|| known.map(|known| known.message.to_owned()));
@@ -176,7 +246,7 @@ impl Fault {
     }
 
     /// Whether it concerns this call; counts it if so.
-    pub(super) fn strikes(&mut self, call: Call, service: Option<&ObjectKey>) -> bool {
+    fn strikes(&mut self, call: Call, service: Option<&ObjectKey>) -> bool {
         let is_call = self.calls.is_empty() || self.calls.contains(&call);
         let is_service = self.services.is_empty()
             || service.is_some_and(|service| self.services.iter().any(|name| *name == service.to_string()));

@@ -58,12 +58,16 @@ fn start(upstreams: Upstreams) -> Server {
 }
 
 fn start_on(address: (Ipv4Addr, u16), upstreams: Upstreams) -> Server {
+    start_in(address, upstreams, watch::Sender::new(None).subscribe())
+}
+
+fn start_in(address: (Ipv4Addr, u16), upstreams: Upstreams, trouble: watch::Receiver<Option<Trouble>>) -> Server {
     // TCP first: its port is then asked for by number, and the kernel keeps the two kinds apart.
     let listener = std::net::TcpListener::bind(address).unwrap();
     let address = listener.local_addr().unwrap();
     let socket = std::net::UdpSocket::bind(address).unwrap();
     let stop = CancellationToken::new();
-    let resolver = Arc::new(Resolver::new(zone(), upstreams, Metrics::default()));
+    let resolver = Arc::new(Resolver::new(zone(), upstreams, Metrics::default(), trouble));
     tokio::spawn(serve_udp(udp(socket).unwrap(), resolver.clone(), stop.clone()));
     tokio::spawn(serve_tcp(tcp(listener).unwrap(), resolver, stop.clone()));
     Server { address, stop }
@@ -303,4 +307,26 @@ fn getent(name: &str) -> io::Result<String> {
     let database = if name.parse::<Ipv4Addr>().is_ok() { "hosts" } else { "ahostsv4" };
     let output = Command::new("getent").args([database, name]).output()?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[tokio::test]
+async fn a_server_in_trouble_answers_so_until_it_is_well_again() {
+    let trouble = watch::Sender::new(None);
+    let server = start_in(LOOPBACK, Upstreams::none(), trouble.subscribe());
+    let question = query("web.default.svc.cluster.local.", RecordType::A);
+    for (switched, code) in [
+        (None, ResponseCode::NoError),
+        (Some(Trouble::ServerFailure), ResponseCode::ServFail),
+        (Some(Trouble::NoSuchName), ResponseCode::NXDomain),
+        (None, ResponseCode::NoError),
+    ] {
+        trouble.send_replace(switched);
+        assert_eq!(over_udp(server.address, &question).await.metadata.response_code, code, "{switched:?}");
+    }
+    trouble.send_replace(Some(Trouble::Silent));
+    let socket = UdpSocket::bind(LOOPBACK).await.unwrap();
+    socket.send_to(&question.to_vec().unwrap(), server.address).await.unwrap();
+    let mut buffer = [0; 512];
+    let silence = timeout(Duration::from_millis(200), socket.recv_from(&mut buffer));
+    assert!(silence.await.is_err(), "no answer");
 }

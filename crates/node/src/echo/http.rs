@@ -3,14 +3,14 @@
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::Server;
+use super::{Server, behaviour::Speech, plain};
 
 /// The longest `/slow`.
 const MAX_SLOW: u64 = 60_000;
@@ -24,6 +24,11 @@ pub(super) async fn accept(listener: TcpListener, server: Server) {
 }
 
 async fn connection(stream: TcpStream, client: SocketAddr, server: Server) {
+    match server.behaviour.speech {
+        Speech::Silent => return plain::hear(stream, &server).await,
+        Speech::Garbage => return plain::babble(stream).await,
+        Speech::Normal | Speech::UdpOnly => {}
+    }
     let service = service_fn(|request| answer(request, client, &server));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(60));
@@ -50,15 +55,22 @@ async fn answer(
         let wish = value("ms").and_then(|ms| ms.parse().ok()).unwrap_or(1000);
         tokio::time::sleep(Duration::from_millis(MAX_SLOW.min(wish))).await;
     }
+    tokio::time::sleep(server.behaviour.delay).await;
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let json = value("format") == Some("json") || header(header::ACCEPT).contains("application/json");
+    let unready = path == "/ready" && !server.behaviour.ready;
     let (body, kind) = match path {
         "/healthz" => ("ok\n".to_owned(), "text/plain"),
+        "/ready" if unready => ("not ready\n".to_owned(), "text/plain"),
+        "/ready" => ("ready\n".to_owned(), "text/plain"),
         _ if json => (as_json(server, client, header(header::HOST), path), "application/json"),
         _ => (as_text(server, client, header(header::HOST), path), "text/plain"),
     };
     let mut response = Response::new(Full::new(Bytes::from(body)));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    if unready {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
     if server.leaving.is_cancelled() {
         // Whoever keeps connections open should make the next one to another pod.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

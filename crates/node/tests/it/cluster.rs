@@ -95,6 +95,7 @@ impl Cluster {
             root,
             kubelet_tls: Some(Arc::new(tls)),
             stop_deadline: Duration::from_secs(5),
+            lost: CancellationToken::new(),
             metrics: Default::default(),
         }
     }

@@ -315,6 +315,7 @@ impl Parts {
             kubelet_tls: Some(Arc::new(tls)),
             stop_deadline: POD_DEADLINE,
             metrics: counters.agent.clone(),
+            lost: CancellationToken::new(),
         };
         let client = self.component(&user);
         let recorder = Recorder::new(client.clone(), "kubelet", Some(site.name.clone()), Vocabulary::Full);
