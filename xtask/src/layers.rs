@@ -39,6 +39,7 @@ const LAYERS: &[(Layer, &[&str])] = &[
             "portolan-lab",
             "portolan-node",
             "portolan-proxy",
+            "portolan-statemetrics",
         ],
     ),
     (Layer::Binary, &["portolan"]),
