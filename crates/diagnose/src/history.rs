@@ -69,6 +69,20 @@ pub(crate) fn last_seen(event: &Event) -> Option<Timestamp> {
         .or(event.metadata.creation_timestamp.as_ref().map(|time| time.0))
 }
 
+/// When the event was first seen.
+pub(crate) fn first_seen(event: &Event) -> Option<Timestamp> {
+    event.first_timestamp.as_ref().map(|time| time.0).or(event.event_time.as_ref().map(|time| time.0)).or(event
+        .metadata
+        .creation_timestamp
+        .as_ref()
+        .map(|time| time.0))
+}
+
+/// How often it was said, at least.
+pub(crate) fn count(event: &Event) -> i32 {
+    event.count.or(event.series.as_ref().and_then(|series| series.count)).unwrap_or(1).max(1)
+}
+
 /// The event's text.
 pub(crate) fn message(event: &Event) -> &str {
     event.message.as_deref().unwrap_or_default()
@@ -78,7 +92,7 @@ pub(crate) fn message(event: &Event) -> &str {
 pub(crate) fn evidence(event: &Event, now: Timestamp) -> Evidence {
     let kind = event.involved_object.kind.as_deref().unwrap_or_default().to_ascii_lowercase();
     let name = event.involved_object.name.as_deref().unwrap_or_default();
-    let count = event.count.or(event.series.as_ref().and_then(|series| series.count)).unwrap_or(1);
+    let count = count(event);
     let times = if count > 1 { format!(" (x{count}") } else { " (once".to_owned() };
     let age = last_seen(event).map(|seen| format!(", {} ago", age(now, seen))).unwrap_or_default();
     let field = format!("event {}", event.reason.as_deref().unwrap_or_default());

@@ -27,6 +27,8 @@ mod words;
 
 pub mod evidence;
 pub mod render;
+pub mod stored;
+pub mod timeline;
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 //! A cluster in a few words, broken in one place each time.
 
-mod fixture;
+pub(crate) mod fixture;
 mod json;
 
 use portolan_catalogue::Lang;

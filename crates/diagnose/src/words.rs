@@ -6,7 +6,7 @@ use portolan_catalogue::Lang;
 use serde::Serialize;
 
 /// One text in both languages.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Words {
     /// English.
     pub en: String,

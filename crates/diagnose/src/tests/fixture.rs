@@ -8,7 +8,7 @@ use crate::{Scope, Snapshot, Workload};
 
 /// Objects as JSON, so that a test changes only what it is about.
 #[derive(Clone)]
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     service: Value,
     pods: Vec<Value>,
     slices: Vec<Value>,
@@ -71,7 +71,7 @@ fn read<T: DeserializeOwned>(values: &[Value]) -> Vec<T> {
 }
 
 impl Cluster {
-    pub(super) fn healthy() -> Self {
+    pub(crate) fn healthy() -> Self {
         let slice = json!({
             "metadata": {"name": "web-x", "namespace": "default", "labels": {
                 "kubernetes.io/service-name": "web",
@@ -105,7 +105,7 @@ impl Cluster {
         }
     }
 
-    pub(super) fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         let taken_at = serde_json::from_value(json!("2026-07-01T12:00:00Z")).unwrap();
         Snapshot {
             services: read(std::slice::from_ref(&self.service)),
@@ -121,17 +121,17 @@ impl Cluster {
 
     // === the Service ===
 
-    pub(super) fn spec(mut self, patch: Value) -> Self {
+    pub(crate) fn spec(mut self, patch: Value) -> Self {
         merge(&mut self.service["spec"], &patch);
         self
     }
 
-    pub(super) fn metadata(mut self, patch: Value) -> Self {
+    pub(crate) fn metadata(mut self, patch: Value) -> Self {
         merge(&mut self.service["metadata"], &patch);
         self
     }
 
-    pub(super) fn balancer(self, address: Option<&str>) -> Self {
+    pub(crate) fn balancer(self, address: Option<&str>) -> Self {
         let mut cluster = self.spec(json!({"type": "LoadBalancer"}));
         if let Some(address) = address {
             cluster.service["status"] = json!({"loadBalancer": {"ingress": [{"ip": address}]}});
@@ -139,55 +139,55 @@ impl Cluster {
         cluster
     }
 
-    pub(super) fn target_port(mut self, target: Value) -> Self {
+    pub(crate) fn target_port(mut self, target: Value) -> Self {
         self.service["spec"]["ports"][0]["targetPort"] = target;
         self
     }
 
     // === pods and what makes them ===
 
-    pub(super) fn no_pods(mut self) -> Self {
+    pub(crate) fn no_pods(mut self) -> Self {
         self.pods.clear();
         self
     }
 
-    pub(super) fn no_workloads(mut self) -> Self {
+    pub(crate) fn no_workloads(mut self) -> Self {
         self.workloads.clear();
         self
     }
 
-    pub(super) fn replicas(mut self, count: i32) -> Self {
+    pub(crate) fn replicas(mut self, count: i32) -> Self {
         self.workloads.iter_mut().for_each(|workload| workload.replicas = Some(count));
         self
     }
 
-    pub(super) fn pod(mut self, n: usize, status: Value) -> Self {
+    pub(crate) fn pod(mut self, n: usize, status: Value) -> Self {
         merge(&mut self.pods[n]["status"], &status);
         self
     }
 
-    pub(super) fn every_pod(self, status: Value) -> Self {
+    pub(crate) fn every_pod(self, status: Value) -> Self {
         (0..self.pods.len()).fold(self, |cluster, n| cluster.pod(n, status.clone()))
     }
 
-    pub(super) fn unplaced(mut self, unplaced: bool) -> Self {
+    pub(crate) fn unplaced(mut self, unplaced: bool) -> Self {
         let spec = self.pods.iter_mut().map(|pod| &mut pod["spec"]);
         spec.filter(|_| unplaced).for_each(|spec| merge(spec, &json!({"nodeName": null})));
         self
     }
 
-    pub(super) fn probe(mut self, probe: Value) -> Self {
+    pub(crate) fn probe(mut self, probe: Value) -> Self {
         self.pods.iter_mut().for_each(|pod| pod["spec"]["containers"][0]["readinessProbe"] = probe.clone());
         self
     }
 
-    pub(super) fn gate(mut self, condition: &str) -> Self {
+    pub(crate) fn gate(mut self, condition: &str) -> Self {
         let gates = json!([{"conditionType": condition}]);
         self.pods.iter_mut().for_each(|pod| pod["spec"]["readinessGates"] = gates.clone());
         self
     }
 
-    pub(super) fn deleted(mut self) -> Self {
+    pub(crate) fn deleted(mut self) -> Self {
         let when = json!("2026-07-01T12:00:20Z");
         self.pods.iter_mut().for_each(|pod| pod["metadata"]["deletionTimestamp"] = when.clone());
         self
@@ -195,32 +195,32 @@ impl Cluster {
 
     // === slices ===
 
-    pub(super) fn no_slices(mut self) -> Self {
+    pub(crate) fn no_slices(mut self) -> Self {
         self.slices.clear();
         self
     }
 
-    pub(super) fn no_endpoints(mut self) -> Self {
+    pub(crate) fn no_endpoints(mut self) -> Self {
         self.slices[0]["endpoints"] = json!([]);
         self
     }
 
-    pub(super) fn endpoint_ready(mut self, n: usize, ready: bool) -> Self {
+    pub(crate) fn endpoint_ready(mut self, n: usize, ready: bool) -> Self {
         self.slices[0]["endpoints"][n]["conditions"]["ready"] = json!(ready);
         self
     }
 
-    pub(super) fn not_ready_endpoints(self) -> Self {
+    pub(crate) fn not_ready_endpoints(self) -> Self {
         (0..3).fold(self, |cluster, n| cluster.endpoint_ready(n, false))
     }
 
-    pub(super) fn extra_endpoint(mut self, address: &str) -> Self {
+    pub(crate) fn extra_endpoint(mut self, address: &str) -> Self {
         let extra = json!({"addresses": [address], "conditions": {"ready": true}});
         self.slices[0]["endpoints"].as_array_mut().unwrap().push(extra);
         self
     }
 
-    pub(super) fn all_on(mut self, node: &str) -> Self {
+    pub(crate) fn all_on(mut self, node: &str) -> Self {
         let endpoints = self.slices[0]["endpoints"].as_array_mut().unwrap();
         endpoints.iter_mut().for_each(|endpoint| endpoint["nodeName"] = json!(node));
         self
@@ -228,25 +228,34 @@ impl Cluster {
 
     // === nodes and events ===
 
-    pub(super) fn nodes_ready(mut self, ready: bool) -> Self {
+    pub(crate) fn nodes_ready(mut self, ready: bool) -> Self {
         let status = if ready { "True" } else { "Unknown" };
         self.nodes.iter_mut().for_each(|node| node["status"]["conditions"][0]["status"] = json!(status));
         self
     }
 
-    pub(super) fn rename_nodes(mut self) -> Self {
+    pub(crate) fn rename_nodes(mut self) -> Self {
         self.nodes = vec![node(7)];
         self
     }
 
-    pub(super) fn exclude_nodes(mut self) -> Self {
+    pub(crate) fn exclude_nodes(mut self) -> Self {
         let labels = json!({"node.kubernetes.io/exclude-from-external-load-balancers": ""});
         self.nodes.iter_mut().for_each(|node| node["metadata"]["labels"] = labels.clone());
         self
     }
 
+    /// The last event came so often, last `ago` seconds before noon.
+    pub(crate) fn counted(mut self, count: i32, ago: u32) -> Self {
+        let seen = format!("2026-07-01T11:{:02}:{:02}Z", 59 - ago / 60, 59 - ago % 60);
+        if let Some(event) = self.events.last_mut() {
+            merge(event, &json!({"count": count, "lastTimestamp": seen}));
+        }
+        self
+    }
+
     /// An event about an object, last seen `ago` seconds before noon.
-    pub(super) fn event(mut self, kind: &str, name: &str, reason: &str, message: &str, ago: u32) -> Self {
+    pub(crate) fn event(mut self, kind: &str, name: &str, reason: &str, message: &str, ago: u32) -> Self {
         let seen = format!("2026-07-01T11:{:02}:{:02}Z", 59 - ago / 60, 59 - ago % 60);
         self.events.push(json!({
             "metadata": {"name": format!("{name}.{}", self.events.len()), "namespace": "default"},

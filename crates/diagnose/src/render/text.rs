@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use portolan_catalogue::Lang;
+use portolan_catalogue::{Lang, Text};
 
-use crate::{Diagnosis, Evidence, Finding, Link, LinkId, State};
+use super::words;
+use crate::{Cause, Diagnosis, Evidence, Finding, Link, Report, State, Unread};
 
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
@@ -18,11 +19,26 @@ pub fn text(diagnosis: &Diagnosis, lang: Lang, colour: bool) -> String {
     let mut page = Page { out: String::new(), lang, colour };
     page.chain(diagnosis);
     for (index, finding) in diagnosis.findings.iter().enumerate() {
-        page.finding(finding, index == 0);
+        let heading = if index == 0 { words::CAUSE } else { words::ALSO };
+        page.finding(finding, &format!("{}{}", page.say(heading), page.say(words::COLON)));
     }
     page.rest(diagnosis);
     page.out
 }
+
+/// The causes of many Services, those with the most victims first.
+pub fn report(report: &Report, lang: Lang, colour: bool) -> String {
+    let mut page = Page { out: String::new(), lang, colour };
+    page.verdict(report);
+    for (index, cause) in report.causes.iter().enumerate() {
+        page.cause(index + 1, cause);
+    }
+    page.unread(&report.unread);
+    page.out
+}
+
+/// Most Services that are named under a cause; JSON has them all.
+const SHOWN: usize = 8;
 
 struct Page {
     out: String,
@@ -31,11 +47,8 @@ struct Page {
 }
 
 impl Page {
-    fn pick(&self, en: &'static str, zh: &'static str) -> &'static str {
-        match self.lang {
-            Lang::En => en,
-            Lang::Zh => zh,
-        }
+    fn say(&self, text: Text) -> &'static str {
+        text.get(self.lang)
     }
 
     fn paint(&self, style: &str, text: &str) -> String {
@@ -50,8 +63,9 @@ impl Page {
     fn chain(&mut self, diagnosis: &Diagnosis) {
         let title = format!("Service {}", diagnosis.service);
         self.line(&self.paint(BOLD, &title));
-        let states: Vec<usize> = diagnosis.links.iter().map(|link| width(self.state(link.state))).collect();
-        let names: Vec<usize> = diagnosis.links.iter().map(|link| width(self.link_name(link.id))).collect();
+        let lang = self.lang;
+        let states: Vec<usize> = diagnosis.links.iter().map(|link| width(words::state(link.state).get(lang))).collect();
+        let names: Vec<usize> = diagnosis.links.iter().map(|link| width(words::link(link.id).get(lang))).collect();
         let (states, names) = (states.into_iter().max().unwrap_or(0), names.into_iter().max().unwrap_or(0));
         for link in &diagnosis.links {
             let line = self.link(link, states, names);
@@ -66,45 +80,13 @@ impl Page {
             State::Consequence => YELLOW,
             State::NotChecked => DIM,
         };
-        let state = self.paint(style, &padded(self.state(link.state), states));
-        let name = padded(self.link_name(link.id), names);
+        let state = self.paint(style, &padded(self.say(words::state(link.state)), states));
+        let name = padded(self.say(words::link(link.id)), names);
         format!("  {state}  {name}  {}", link.summary.get(self.lang))
     }
 
-    fn state(&self, state: State) -> &'static str {
-        match state {
-            State::Ok => self.pick("ok", "正常"),
-            State::Broken => self.pick("BROKEN", "故障"),
-            State::Consequence => self.pick("consequence", "受影响"),
-            State::NotChecked => self.pick("not checked", "未检查"),
-        }
-    }
-
-    fn link_name(&self, id: LinkId) -> &'static str {
-        match id {
-            LinkId::Service => self.pick("service", "服务"),
-            LinkId::Name => self.pick("name", "域名"),
-            LinkId::Address => self.pick("address", "地址"),
-            LinkId::Selector => self.pick("selector", "选择器"),
-            LinkId::Pods => self.pick("pods", "Pod"),
-            LinkId::Readiness => self.pick("readiness", "就绪"),
-            LinkId::Slices => self.pick("slices", "端点切片"),
-            LinkId::Ports => self.pick("ports", "端口"),
-            LinkId::Policy => self.pick("policy", "流量策略"),
-            LinkId::NetworkPolicy => self.pick("network policy", "网络策略"),
-            LinkId::Topology => self.pick("topology", "拓扑"),
-            LinkId::SourceRanges => self.pick("source ranges", "来源网段"),
-            LinkId::Proxy => self.pick("kernel rules", "内核规则"),
-            LinkId::Conntrack => self.pick("conntrack", "连接跟踪"),
-            LinkId::Socket => self.pick("socket", "监听套接字"),
-            LinkId::Probe => self.pick("probe", "实际探测"),
-            LinkId::LoadBalancer => self.pick("load balancer", "负载均衡"),
-        }
-    }
-
-    fn finding(&mut self, finding: &Finding, first: bool) {
-        let heading = if first { self.pick("Cause", "原因") } else { self.pick("Also", "另外") };
-        let heading = format!("{heading}{}{}", self.pick(": ", "\u{ff1a}"), finding.title.get(self.lang));
+    fn finding(&mut self, finding: &Finding, heading: &str) {
+        let heading = format!("{heading}{}", finding.title.get(self.lang));
         self.line("");
         self.line(&self.paint(BOLD, &heading));
         self.line(&self.paint(DIM, &format!("  [{}]", finding.code)));
@@ -113,11 +95,11 @@ impl Page {
             self.line(&step);
         }
         if !finding.evidence.is_empty() {
-            self.line(self.pick("Evidence", "证据"));
+            self.line(self.say(words::EVIDENCE));
             self.evidence(&finding.evidence);
         }
         if !finding.remedies.is_empty() {
-            self.line(self.pick("What to do", "处理办法"));
+            self.line(self.say(words::REMEDIES));
         }
         for (index, remedy) in finding.remedies.iter().enumerate() {
             let what = format!("  {}. {}", index + 1, remedy.what.get(self.lang));
@@ -128,7 +110,7 @@ impl Page {
         }
         let known = finding.reason.as_deref().filter(|reason| portolan_catalogue::find(reason).is_some());
         if let Some(reason) = known {
-            let more = self.pick("More about the event:", "关于该事件：");
+            let more = self.say(words::MORE);
             self.line(&format!("  {more} portolan explain {reason}"));
         }
     }
@@ -145,27 +127,51 @@ impl Page {
     fn rest(&mut self, diagnosis: &Diagnosis) {
         if !diagnosis.hints.is_empty() {
             self.line("");
-            self.line(self.pick("Worth knowing", "提示"));
+            self.line(self.say(words::HINTS));
         }
         for hint in &diagnosis.hints {
             let hint = format!("  - {}", hint.get(self.lang));
             self.line(&hint);
         }
-        if !diagnosis.unread.is_empty() {
-            self.line("");
-            self.line(self.pick("Could not read", "未能读取"));
-        }
-        for unread in &diagnosis.unread {
-            self.line(&format!("  - {}: {}", unread.what, unread.why));
-        }
+        self.unread(&diagnosis.unread);
         if diagnosis.findings.is_empty() {
-            let verdict = match diagnosis.exit_code() {
-                0 => self.pick("No fault found.", "未发现故障。"),
-                _ => self.pick("No fault found in what could be read.", "在可读取的范围内未发现故障。"),
-            };
             self.line("");
-            self.line(verdict);
+            self.line(self.say(if diagnosis.exit_code() == 0 { words::FINE } else { words::FINE_AS_FAR }));
         }
+    }
+
+    fn unread(&mut self, unread: &[Unread]) {
+        if !unread.is_empty() {
+            self.line("");
+            self.line(self.say(words::UNREAD));
+        }
+        for Unread { what, why, .. } in unread {
+            let hides = words::hides(what).map(|hides| format!(" ({})", self.say(hides))).unwrap_or_default();
+            self.line(&format!("  - {what}: {why}{hides}"));
+        }
+    }
+
+    fn cause(&mut self, number: usize, cause: &Cause) {
+        self.finding(&cause.finding, &format!("{number}. "));
+        let services = self.say(words::SERVICES);
+        let shown = cause.services.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+        let more = match cause.services.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(", +{more}"),
+        };
+        self.line(&format!("{services} ({}): {shown}{more}", cause.services.len()));
+    }
+
+    fn verdict(&mut self, report: &Report) {
+        let (all, healthy, causes) = (report.services, report.healthy, report.causes.len());
+        let hurt = all - healthy;
+        let line = match (self.lang, causes) {
+            (Lang::En, 0) => format!("{all} Services looked at: {}", words::FINE.en),
+            (Lang::Zh, 0) => format!("已检查 {all} 个 Service：{}", words::FINE.zh),
+            (Lang::En, _) => format!("{hurt} of {all} Services have a fault; causes: {causes}"),
+            (Lang::Zh, _) => format!("{all} 个 Service 中有 {hurt} 个存在故障；原因：{causes} 个"),
+        };
+        self.line(&self.paint(BOLD, &line));
     }
 }
 
