@@ -22,6 +22,7 @@ use std::{net::IpAddr, path::PathBuf};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use nix::ifaddrs::getifaddrs;
 use portolan_diagnose::evidence::{NodeEvidence, Owner, Sockets};
 use portolan_netns::Namespace;
 
@@ -89,6 +90,27 @@ pub async fn collect(asked: Asked) -> NodeEvidence {
     evidence
 }
 
+/// Addresses of the calling thread's network that others may reach it by.
+pub fn addresses() -> Vec<IpAddr> {
+    let usable = |address: &IpAddr| match address {
+        IpAddr::V4(address) => !address.is_loopback() && !address.is_link_local(),
+        IpAddr::V6(address) => !address.is_loopback() && !address.is_unicast_link_local(),
+    };
+    interfaces().into_iter().map(|(_, address)| address).filter(usable).collect()
+}
+
+/// Names and addresses of the interfaces of the calling thread's network.
+fn interfaces() -> Vec<(String, IpAddr)> {
+    let Ok(all) = getifaddrs() else { return Vec::new() };
+    let named = all.filter_map(|interface| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+        let address = v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))?;
+        Some((interface.interface_name, address))
+    });
+    named.collect()
+}
+
 /// What the kernel and the file system say.
 #[derive(Debug, Default)]
 struct Looked {
@@ -116,7 +138,9 @@ fn look(asked: &Asked) -> Looked {
         }
         Err(error) => looked.problems.push(format!("cannot enter the node's network: {error}")),
     }
-    for place in &looked.places {
+    // Pods in the node's own network can be tried from, but their sockets are the node's.
+    let own = |place: &&Place| place.owner == Owner::Node || !place.namespace.is_same(&asked.namespace);
+    for place in looked.places.iter().filter(own) {
         match sockets::read(&place.namespace, &processes) {
             Ok(listening) => looked.sockets.push(Sockets { owner: place.owner.clone(), listening }),
             Err(error) => looked.problems.push(format!("cannot list the sockets of {}: {error}", place.owner)),
@@ -131,14 +155,11 @@ fn look(asked: &Asked) -> Looked {
     looked
 }
 
-/// The node, then every pod that has a network of its own.
+/// The node, then its pods.
 fn places(asked: &Asked, processes: &Processes, problems: &mut Vec<String>) -> Vec<Place> {
     let node = Place { owner: Owner::Node, namespace: asked.namespace.clone() };
     let pods = match &asked.pods {
-        Pods::Known(pods) => {
-            let known = pods.iter().cloned().map(|(owner, namespace)| Place { owner, namespace });
-            known.filter(|place| !place.namespace.is_same(&asked.namespace)).collect()
-        }
+        Pods::Known(pods) => pods.iter().cloned().map(|(owner, namespace)| Place { owner, namespace }).collect(),
         Pods::Searched => processes.pods(&asked.namespace, problems),
     };
     std::iter::once(node).chain(pods).collect()

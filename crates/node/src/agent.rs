@@ -14,6 +14,7 @@ use kube::{Api, Client};
 use portolan_alloc::PodAddresses;
 use portolan_catalogue::{Reason, Severity};
 use portolan_events::{Recorder, Vocabulary};
+use portolan_netns::Namespace;
 use portolan_objects::{ObjectKey, pod as reading};
 use portolan_runtime::describe;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -24,7 +25,7 @@ use crate::{
     environment::{self, References, Sources},
     hostports::{self, HostPorts, Rules},
     logs::Hub,
-    process::Launcher,
+    process::{Isolation, Launcher},
     resolv,
     services::Services,
     status::State,
@@ -41,6 +42,8 @@ pub struct Agent {
     pub launcher: Launcher,
     /// The addresses of the pods.
     pub addresses: Addresses,
+    /// The networks of the pods.
+    pub networks: Networks,
     /// The ports of the node that pods have.
     pub host_ports: Arc<HostPorts>,
     /// What leads them to the pods.
@@ -69,6 +72,7 @@ impl Agent {
         let binds = recorder.vocabulary() == Vocabulary::Full;
         Self {
             addresses: Addresses::new(config.pod_cidr),
+            networks: Networks::default(),
             host_ports: Arc::new(HostPorts::new(config.namespace.clone(), binds)),
             rules: Arc::new(Rules::new(config.namespace.clone())),
             config,
@@ -264,6 +268,29 @@ impl Addresses {
             book.pool.release(address);
             self.freed.send_replace(());
         }
+    }
+}
+
+/// The networks of the pods, for those who want to look into them. Nothing is kept alive by being here.
+#[derive(Debug, Default)]
+pub struct Networks(Mutex<HashMap<ObjectKey, Weak<Isolation>>>);
+
+impl Networks {
+    /// The pod has been given its network.
+    pub fn add(&self, key: ObjectKey, isolation: &Arc<Isolation>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, isolation| isolation.strong_count() > 0);
+        known.insert(key, Arc::downgrade(isolation));
+    }
+
+    /// Those that are there, in the order of their pods.
+    pub fn all(&self) -> Vec<(ObjectKey, Namespace)> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let there =
+            known.iter().filter_map(|(key, isolation)| Some((key.clone(), isolation.upgrade()?.network.clone())));
+        let mut all: Vec<_> = there.collect();
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        all
     }
 }
 

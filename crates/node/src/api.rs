@@ -1,5 +1,7 @@
-//! The node's own API, as far as the API server needs it: logs and health. HTTPS, client certificate required by the
-//! TLS configuration. Upstream: `pkg/kubelet/server`.
+//! The node's own API, as far as the API server needs it: logs, health, and what the node's kernel knows. HTTPS, client
+//! certificate required by the TLS configuration. Upstream: `pkg/kubelet/server`; `/evidence` is our own.
+
+mod evidence;
 
 use std::{convert::Infallible, io, sync::Arc};
 
@@ -67,16 +69,20 @@ async fn connection(agent: Arc<Agent>, acceptor: TlsAcceptor, stream: TcpStream)
     let stream = acceptor.accept(stream).await?;
     let service = service_fn(move |request: Request<Incoming>| {
         let agent = agent.clone();
-        async move { Ok::<_, Infallible>(answer(&agent, &request)) }
+        async move { Ok::<_, Infallible>(answer(&agent, &request).await) }
     });
     let server = auto::Builder::new(TokioExecutor::new());
     server.serve_connection(TokioIo::new(stream), service).await.map_err(io::Error::other)
 }
 
-fn answer(agent: &Agent, request: &Request<Incoming>) -> Response<Body> {
+async fn answer(agent: &Agent, request: &Request<Incoming>) -> Response<Body> {
     let path: Vec<&str> = request.uri().path().trim_matches('/').split('/').collect();
     match (request.method(), path.as_slice()) {
         (&Method::GET, ["healthz"]) => text(StatusCode::OK, "ok"),
+        (&Method::GET, ["evidence"]) => match evidence::parse(request.uri().query().unwrap_or_default()) {
+            Ok(wishes) => json(evidence::collect(agent, wishes).await),
+            Err(message) => text(StatusCode::BAD_REQUEST, message),
+        },
         (&Method::GET, ["containerLogs", namespace, pod, container]) => {
             match query(request.uri().query().unwrap_or_default(), Timestamp::now()) {
                 Ok(query) => container_logs(agent, namespace, pod, container, query),
@@ -136,6 +142,17 @@ fn text(status: StatusCode, message: impl Into<Bytes>) -> Response<Body> {
     *response.status_mut() = status;
     response.headers_mut().insert("content-type", http::HeaderValue::from_static("text/plain"));
     response
+}
+
+fn json(value: impl serde::Serialize) -> Response<Body> {
+    match serde_json::to_vec(&value) {
+        Ok(bytes) => {
+            let mut response = text(StatusCode::OK, bytes);
+            response.headers_mut().insert("content-type", http::HeaderValue::from_static("application/json"));
+            response
+        }
+        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot write the answer: {error}")),
+    }
 }
 
 /// The options of `kubectl logs`, as the API server passes them on.

@@ -7,7 +7,6 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use nix::ifaddrs::getifaddrs;
 use portolan_diagnose::evidence::{Rule, Verdict};
 
 use super::Rules;
@@ -17,14 +16,8 @@ const INTERFACE: &str = "kube-ipvs0";
 /// The addresses on kube-proxy's interface; none if there is no such interface. It has at least the addresses of the
 /// Services `kubernetes` and DNS as soon as the proxy works.
 fn addresses() -> HashSet<IpAddr> {
-    let Ok(all) = getifaddrs() else { return HashSet::new() };
-    let ours = all.filter(|interface| interface.interface_name == INTERFACE);
-    ours.filter_map(|interface| interface.address)
-        .filter_map(|address| {
-            let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
-            v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
-        })
-        .collect()
+    let all = crate::interfaces().into_iter();
+    all.filter(|(name, _)| name == INTERFACE).map(|(_, address)| address).collect()
 }
 
 /// Whether kube-proxy works this way in the calling thread's namespace.

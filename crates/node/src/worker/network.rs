@@ -7,6 +7,7 @@ use std::{
 
 use portolan_catalogue::Reason;
 use portolan_events::Vocabulary;
+use portolan_objects::ObjectKey;
 use portolan_runtime::Failure;
 
 use super::Life;
@@ -43,6 +44,7 @@ impl Life {
             let name = self.pod.metadata.name.as_deref().unwrap_or_default();
             self.event(Reason::IPAllocated, format!("Successfully allocated IP {address} to pod {name}"));
         }
+        self.agent.networks.add(ObjectKey::of(&*self.pod), &sandbox.isolation);
         Some((sandbox, address))
     }
 
