@@ -3,13 +3,17 @@
 use serde::Serialize;
 
 use crate::lang::{Text, text};
-use crate::{Reason, Severity, Upstream};
+use crate::{Pattern, Reason, Severity, Upstream};
 
 /// All that is known about one reason.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Entry {
     /// The reason, as in the Event.
-    pub reason: Reason,
+    #[serde(rename = "reason")]
+    pub name: &'static str,
+    /// The same as a value, if Portolan knows how to say it; `None` for what only others say.
+    #[serde(skip)]
+    pub reason: Option<Reason>,
     /// The `type` of its Events.
     pub severity: Severity,
     /// The part of the Service network that it belongs to.
@@ -30,8 +34,14 @@ pub struct Entry {
     pub summary: Text,
     /// The exact texts; `{...}` is a variable part.
     pub messages: &'static [Message],
+    /// What the variable parts tell, the most telling first.
+    pub patterns: &'static [Pattern],
     /// What it says about the world.
     pub meaning: Text,
+    /// How often it is normal to see it, and how often it repeats.
+    pub frequency: Text,
+    /// Where it is found, if not simply on the object.
+    pub place: Option<Text>,
     /// Who is hurt, and how badly.
     pub impact: Impact,
     /// What comes before and after it.
@@ -44,14 +54,19 @@ pub struct Entry {
     pub misreadings: &'static [Misreading],
     /// Other names that lead to this entry.
     pub aliases: &'static [Alias],
+    /// The scenario that makes it appear: a folder of `scenarios/`.
+    pub scenario: Option<&'static str>,
     /// Entries to read next.
-    pub see_also: &'static [Reason],
+    pub see_also: &'static [&'static str],
 }
 
 impl Entry {
-    /// What the `upstream` vocabulary makes of it.
-    pub const fn upstream(&self) -> Upstream {
-        self.reason.upstream()
+    /// What the `upstream` vocabulary makes of it; `None` for what Portolan never says.
+    pub const fn upstream(&self) -> Option<Upstream> {
+        match self.reason {
+            Some(reason) => Some(reason.upstream()),
+            None => None,
+        }
     }
 }
 
@@ -123,6 +138,16 @@ impl Status {
         }
     }
 
+    /// Its name for programs, as in `--status`.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Legacy { .. } => "legacy",
+            Self::ThirdParty { .. } => "third-party",
+            Self::NeverUpstream { .. } => "never",
+        }
+    }
+
     /// The one word in lists.
     pub const fn word(self) -> Text {
         match self {
@@ -143,7 +168,7 @@ pub struct Portolan {
     pub when: Text,
 }
 
-/// The API that an Event is written through; decides how it is counted and where `describe` finds it.
+/// The API that it is written through; decides how it is counted and where `describe` finds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Api {
     /// `v1` Events: counted by equal text, subject to aggregation and the spam filter.
@@ -152,6 +177,9 @@ pub enum Api {
     /// `events.k8s.io/v1`: series; a later differing note is not shown.
     #[serde(rename = "events.k8s.io/v1")]
     Events,
+    /// No Event: the reason of a condition in the object's status, which no list of Events shows.
+    #[serde(rename = "status.conditions")]
+    Condition,
 }
 
 impl Api {
@@ -160,6 +188,7 @@ impl Api {
         match self {
             Self::Core => "v1",
             Self::Events => "events.k8s.io/v1",
+            Self::Condition => "status.conditions",
         }
     }
 }
@@ -170,6 +199,8 @@ impl Api {
 pub enum Bound {
     /// Present in this minor, the oldest that was read; when it first came was not looked up.
     OrEarlier(&'static str),
+    /// Exactly this one: the neighbouring release differs.
+    In(&'static str),
     /// Repeated from elsewhere, not checked against source.
     Unverified(&'static str),
     /// Still so in the newest version read.
@@ -280,6 +311,8 @@ pub struct Remedy {
     pub action: Text,
     /// Commands that do it; upper-case words are yours to fill in.
     pub commands: &'static [&'static str],
+    /// What it may break, if it may break something.
+    pub risk: Option<Text>,
 }
 
 /// Something that is often said and is not so.

@@ -14,11 +14,15 @@
 mod entries;
 mod entry;
 mod lang;
+mod pattern;
 mod reason;
+mod recognise;
 mod search;
 mod upstream;
 
+pub mod codes;
 pub mod render;
+pub mod vendor;
 
 pub use entries::entries;
 pub use entry::{
@@ -26,6 +30,8 @@ pub use entry::{
     Status, Versions,
 };
 pub use lang::{Lang, Text};
+pub use pattern::Pattern;
 pub use reason::{Reason, Severity};
+pub use recognise::{Recognised, recognise};
 pub use search::{find, nearest};
 pub use upstream::Upstream;

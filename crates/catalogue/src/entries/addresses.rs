@@ -3,14 +3,15 @@
 //! Upstream has no such reasons. Nearest are the repair loops in `pkg/registry/core/service` of Kubernetes and
 //! MetalLB's `controller/service.go`.
 
-use super::{DESCRIBE_SERVICE, DIAGNOSE, alias, check, message, misreading, noted, remedy};
+use super::{DESCRIBE_SERVICE, DIAGNOSE, check, frequency, message, misreading, noted, patterns, remedy};
 use crate::lang::text;
 use crate::{Api, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
 pub(super) const ENTRIES: &[Entry] = &[IP_ALLOCATED, IP_NOT_ALLOCATED];
 
 const IP_ALLOCATED: Entry = Entry {
-    reason: Reason::IPAllocated,
+    name: "IPAllocated",
+    reason: Some(Reason::IPAllocated),
     severity: Severity::Normal,
     category: Category::Network,
     status: Status::ThirdParty { by: "metallb-controller" },
@@ -36,6 +37,7 @@ const IP_ALLOCATED: Entry = Entry {
             text("On the Pod.", "挂在 Pod 上。"),
         ),
     ],
+    patterns: &[],
     meaning: text(
         "An address was taken out of a pool and now belongs to this Service. No part of \
          Kubernetes says this word: the ClusterIP is in the object from the moment of its \
@@ -45,6 +47,8 @@ const IP_ALLOCATED: Entry = Entry {
          ClusterIP 在对象创建时就已写入，Pod 的 IP 体现在 status 里，云厂商的地址随 \
          EnsuredLoadBalancer 一起到来。",
     ),
+    frequency: frequency::ONCE_IN_A_LIFE,
+    place: None,
     impact: Impact { harm: Harm::None, who: text("Nobody.", "无人受影响。") },
     chain: Chain {
         before: text("EnsuringLoadBalancer, in Portolan.", "在 Portolan 中，前面是 EnsuringLoadBalancer。"),
@@ -84,11 +88,13 @@ const IP_ALLOCATED: Entry = Entry {
         ),
     )],
     aliases: &[],
-    see_also: &[Reason::IPNotAllocated, Reason::EnsuredLoadBalancer],
+    scenario: Some("lb-forbidden-healthy"),
+    see_also: &["IPNotAllocated", "EnsuredLoadBalancer"],
 };
 
 const IP_NOT_ALLOCATED: Entry = Entry {
-    reason: Reason::IPNotAllocated,
+    name: "IPNotAllocated",
+    reason: Some(Reason::IPNotAllocated),
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::NeverUpstream {
@@ -123,8 +129,8 @@ const IP_NOT_ALLOCATED: Entry = Entry {
             "no range of pod addresses is left in {range} for node {node}",
             text("On the Node, beside CIDRNotAvailable.", "挂在 Node 上，与 CIDRNotAvailable 一同发出。"),
         ),
-        message("MetalLB, reason AllocationFailed", "Failed to allocate IP for \"{namespace}/{name}\": {error}"),
     ],
+    patterns: patterns::IP_NOT_ALLOCATED,
     meaning: text(
         "The Service wants an external address and there is none to give. Kubernetes has no \
          single word for missing addresses; it depends on which address is missing. External: \
@@ -135,6 +141,8 @@ const IP_NOT_ALLOCATED: Entry = Entry {
          部地址：SyncLoadBalancerFailed。Pod 地址：FailedCreatePodSandBox，附网络插件的文字。\
          ClusterIP 或节点端口：没有事件，而是 API 直接报错，Service 根本不会创建。",
     ),
+    frequency: frequency::BALANCER_RETRY,
+    place: None,
     impact: Impact {
         harm: Harm::High,
         who: text(
@@ -257,12 +265,14 @@ const IP_NOT_ALLOCATED: Entry = Entry {
             ),
         ),
     ],
-    aliases: &[alias("AllocationFailed", "MetalLB's name for it.", "MetalLB 使用的名称。")],
+    aliases: &[],
+    scenario: Some("lb-pool-exhausted"),
     see_also: &[
-        Reason::SyncLoadBalancerFailed,
-        Reason::IPAllocated,
-        Reason::ClusterIPNotAllocated,
-        Reason::CIDRNotAvailable,
-        Reason::FailedCreatePodSandBox,
+        "SyncLoadBalancerFailed",
+        "AllocationFailed",
+        "IPAllocated",
+        "ClusterIPNotAllocated",
+        "CIDRNotAvailable",
+        "FailedCreatePodSandBox",
     ],
 };

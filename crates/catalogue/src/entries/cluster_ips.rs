@@ -2,7 +2,7 @@
 //!
 //! Upstream: `repair.go` and `repairip.go` in `pkg/registry/core/service/ipallocator/controller`.
 
-use super::{DESCRIBE_SERVICE, alias, check, message, misreading, noted, remedy};
+use super::{DESCRIBE_SERVICE, check, frequency, message, misreading, noted, patterns, remedy, risk, risky};
 use crate::lang::{Text, text};
 use crate::{Api, Category, Chain, Check, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
@@ -40,7 +40,8 @@ const RECREATE_COMMANDS: &[&str] =
 const AGAIN: Text = text("The same again at the next pass, every 3 minutes.", "每 3 分钟巡查一次，下次还会再发。");
 
 const NOT_VALID: Entry = Entry {
-    reason: Reason::ClusterIPNotValid,
+    name: "ClusterIPNotValid",
+    reason: Some(Reason::ClusterIPNotValid),
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
@@ -70,6 +71,7 @@ const NOT_VALID: Entry = Entry {
              cluster; please recreate service",
         ),
     ],
+    patterns: patterns::CLUSTER_IP_NOT_VALID,
     meaning: text(
         "The stored Service has a clusterIP that cannot be read as an address, or, in clusters \
          without IPAddress objects, one of a family that the cluster has given up. The API \
@@ -77,6 +79,8 @@ const NOT_VALID: Entry = Entry {
         "保存的 Service 中，clusterIP 无法读作地址；或者（在没有 IPAddress 对象的集群中）其地址族已不在\
          集群配置里。API 不会接受这样的值，所以它是绕过 API 写入的，或是配置变更之前留下的。",
     ),
+    frequency: frequency::REPAIR,
+    place: None,
     impact: Impact {
         harm: Harm::High,
         who: text(
@@ -93,18 +97,21 @@ const NOT_VALID: Entry = Entry {
         after: AGAIN,
     },
     checks: &[DESCRIBE_SERVICE, ALL_SERVICES, RANGES],
-    remedies: Remedies::Steps(&[remedy(
+    remedies: Remedies::Steps(&[risky(
         text("Always: it is not repaired by itself.", "一律如此处理：它不会自行修复。"),
         RECREATE,
         RECREATE_COMMANDS,
+        risk::SERVICE_ANEW,
     )]),
     misreadings: &[],
     aliases: &[],
-    see_also: &[Reason::ClusterIPOutOfRange, Reason::ClusterIPNotAllocated],
+    scenario: None,
+    see_also: &["ClusterIPOutOfRange", "ClusterIPNotAllocated"],
 };
 
 const NOT_ALLOCATED: Entry = Entry {
-    reason: Reason::ClusterIPNotAllocated,
+    name: "ClusterIPNotAllocated",
+    reason: Some(Reason::ClusterIPNotAllocated),
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
@@ -138,6 +145,7 @@ const NOT_ALLOCATED: Entry = Entry {
         ),
         message("Kubernetes, older repair loop", "Cluster IP [{family}]:{address} is not allocated; repairing"),
     ],
+    patterns: patterns::CLUSTER_IP_NOT_ALLOCATED,
     meaning: text(
         "A Service has an address that the book of allocated addresses does not know, or knows \
          for something else. The repair loop books it anew. Until it has, a second Service could \
@@ -145,6 +153,8 @@ const NOT_ALLOCATED: Entry = Entry {
         "某个 Service 持有的地址没有登记，或登记在别处。修复循环会重新登记。在此之前，另一个 Service 有\
          可能分到同一地址。",
     ),
+    frequency: frequency::REPAIR,
+    place: None,
     impact: Impact {
         harm: Harm::Low, who: text("Nobody: traffic is not touched.", "无人受影响：流量不变。")
     },
@@ -184,16 +194,14 @@ const NOT_ALLOCATED: Entry = Entry {
             "它有地址，也能用。分不到地址的 Service 在创建时就被拒绝，只有 API 应答，没有事件。",
         ),
     )],
-    aliases: &[alias(
-        "UnknownError",
-        "Kubernetes, repair loops: an address or port could not be booked for a cause that has no name.",
-        "Kubernetes 修复循环：因不明原因无法登记某个地址或端口。",
-    )],
-    see_also: &[Reason::ClusterIPAlreadyAllocated, Reason::IPAddressWrongReference, Reason::IPNotAllocated],
+    aliases: &[],
+    scenario: Some("cluster-ip-not-recorded-healthy"),
+    see_also: &["ClusterIPAlreadyAllocated", "IPAddressWrongReference", "IPNotAllocated"],
 };
 
 const ALREADY_ALLOCATED: Entry = Entry {
-    reason: Reason::ClusterIPAlreadyAllocated,
+    name: "ClusterIPAlreadyAllocated",
+    reason: Some(Reason::ClusterIPAlreadyAllocated),
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
@@ -215,12 +223,15 @@ const ALREADY_ALLOCATED: Entry = Entry {
         "Cluster IP [{family}]:{address} was assigned to multiple services; please recreate \
          service",
     )],
+    patterns: patterns::CLUSTER_IP_ALREADY_ALLOCATED,
     meaning: text(
         "The address belongs to another Service, and this one has it too. Proxies program one of \
          the two for each port, so clients of one Service may reach the pods of the other.",
         "该地址属于另一个 Service，而这个 Service 也持有它。对每个端口，代理只会配置其中一个，因此一个 \
          Service 的客户端可能连到另一个的 Pod。",
     ),
+    frequency: frequency::REPAIR,
+    place: None,
     impact: Impact {
         harm: Harm::High,
         who: text(
@@ -237,18 +248,21 @@ const ALREADY_ALLOCATED: Entry = Entry {
         after: AGAIN,
     },
     checks: &[DESCRIBE_SERVICE, ALL_SERVICES, IP_OBJECTS],
-    remedies: Remedies::Steps(&[remedy(
+    remedies: Remedies::Steps(&[risky(
         text("Always: choose the less important of the two.", "一律如此处理：在两者中选择较不重要的一个。"),
         RECREATE,
         RECREATE_COMMANDS,
+        risk::SERVICE_ANEW,
     )]),
     misreadings: &[],
     aliases: &[],
-    see_also: &[Reason::ClusterIPNotAllocated, Reason::ClusterIPOutOfRange, Reason::PortAlreadyAllocated],
+    scenario: Some("cluster-ip-duplicate"),
+    see_also: &["ClusterIPNotAllocated", "ClusterIPOutOfRange", "PortAlreadyAllocated"],
 };
 
 const OUT_OF_RANGE: Entry = Entry {
-    reason: Reason::ClusterIPOutOfRange,
+    name: "ClusterIPOutOfRange",
+    reason: Some(Reason::ClusterIPOutOfRange),
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
@@ -276,6 +290,7 @@ const OUT_OF_RANGE: Entry = Entry {
              recreate service",
         ),
     ],
+    patterns: patterns::CLUSTER_IP_OUT_OF_RANGE,
     meaning: text(
         "The range that the address came from is gone or was changed. The Service keeps its \
          address, and proxies still program it; but nothing books it any more, and nodes may \
@@ -283,6 +298,8 @@ const OUT_OF_RANGE: Entry = Entry {
         "地址所属的范围已经去掉或变更。Service 仍保留该地址，代理也照常配置；但它不再有登记，而且节点可能\
          把旧范围路由到别处。",
     ),
+    frequency: frequency::REPAIR,
+    place: None,
     impact: Impact {
         harm: Harm::Medium,
         who: text(
@@ -309,7 +326,7 @@ const OUT_OF_RANGE: Entry = Entry {
             ),
             &["kubectl explain servicecidr.spec"],
         ),
-        remedy(text("The old range must go.", "旧范围必须弃用。"), RECREATE, RECREATE_COMMANDS),
+        risky(text("The old range must go.", "旧范围必须弃用。"), RECREATE, RECREATE_COMMANDS, risk::SERVICE_ANEW),
     ]),
     misreadings: &[misreading(
         text("The range is full.", "范围已经用完。"),
@@ -319,11 +336,7 @@ const OUT_OF_RANGE: Entry = Entry {
             "用完时，新 Service 会被拒绝，API 应答中有 `range is full`；已有的 Service 不会有事件。",
         ),
     )],
-    aliases: &[alias(
-        "ServiceCIDRFull",
-        "Kubernetes, older repair loop: the range has no room to book the address of this \
-         Service.",
-        "Kubernetes 旧版修复循环：范围已满，无法登记该 Service 的地址。",
-    )],
-    see_also: &[Reason::ClusterIPNotValid, Reason::KubernetesServiceCIDRError, Reason::IPNotAllocated],
+    aliases: &[],
+    scenario: Some("cluster-ip-out-of-range"),
+    see_also: &["ClusterIPNotValid", "KubernetesServiceCIDRError", "IPNotAllocated"],
 };

@@ -2,14 +2,15 @@
 //!
 //! Upstream: `tools/leaderelection` of client-go.
 
-use super::{check, message, misreading, noted};
+use super::{check, frequency, message, misreading, noted, place};
 use crate::lang::text;
 use crate::{Api, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
 pub(super) const ENTRIES: &[Entry] = &[LEADER];
 
 const LEADER: Entry = Entry {
-    reason: Reason::LeaderElection,
+    name: "LeaderElection",
+    reason: Some(Reason::LeaderElection),
     severity: Severity::Normal,
     category: Category::ControlPlane,
     status: Status::Current,
@@ -37,6 +38,7 @@ const LEADER: Entry = Entry {
         ),
         message("Kubernetes, Portolan", "{identity} stopped leading"),
     ],
+    patterns: &[],
     meaning: text(
         "Several copies of a program run, and the one that holds the Lease works; the others \
          wait. Another one has taken over, or the one that worked has stopped. Between the two \
@@ -44,6 +46,8 @@ const LEADER: Entry = Entry {
         "程序有多个副本，持有 Lease 的那个工作，其余等待。现在另一个接手，或工作的那个停下了。在两者之间，\
          没有人写端点和负载均衡器。",
     ),
+    frequency: frequency::LEADER,
+    place: Some(place::LEASE),
     impact: Impact {
         harm: Harm::None,
         who: text(
@@ -90,5 +94,6 @@ const LEADER: Entry = Entry {
         ),
     )],
     aliases: &[],
-    see_also: &[Reason::FailedToUpdateEndpointSlices, Reason::EnsuringLoadBalancer],
+    scenario: None,
+    see_also: &["FailedToUpdateEndpointSlices", "EnsuringLoadBalancer"],
 };

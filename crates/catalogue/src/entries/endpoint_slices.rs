@@ -3,7 +3,7 @@
 //! Upstream: `syncService` in `pkg/controller/endpointslice/endpointslice_controller.go`, and the errors of
 //! `reconciler.go` in `k8s.io/endpointslice`.
 
-use super::{DESCRIBE_SERVICE, DIAGNOSE, check, message, misreading, noted, remedy};
+use super::{DESCRIBE_SERVICE, DIAGNOSE, check, frequency, message, misreading, noted, patterns, remedy, risk, risky};
 use crate::lang::{Text, text};
 use crate::{Api, Category, Chain, Check, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
@@ -26,7 +26,8 @@ const RETRIES: Text = text(
 );
 
 const UPDATE_FAILED_PLURAL: Entry = Entry {
-    reason: Reason::FailedToUpdateEndpointSlices,
+    name: "FailedToUpdateEndpointSlices",
+    reason: Some(Reason::FailedToUpdateEndpointSlices),
     severity: Severity::Warning,
     category: Category::Endpoint,
     status: Status::Current,
@@ -72,6 +73,7 @@ const UPDATE_FAILED_PLURAL: Entry = Entry {
             text("Everything else has been written all the same.", "其余内容照常写入。"),
         ),
     ],
+    patterns: patterns::SLICES_REFUSED,
     meaning: text(
         "The controller could not bring the slices of a Service in line with its pods, wholly or \
          in part. This is the real name for every failed create, update and delete of slices; \
@@ -81,6 +83,8 @@ const UPDATE_FAILED_PLURAL: Entry = Entry {
          分。创建、更新、删除失败，真实的名称都是这一个，具体动作写在文字里。流量走向由 \
          EndpointSlice 决定，在此期间代理仍按旧内容转发。",
     ),
+    frequency: frequency::SLICES_RETRY,
+    place: None,
     impact: Impact {
         harm: Harm::High,
         who: text(
@@ -116,7 +120,7 @@ const UPDATE_FAILED_PLURAL: Entry = Entry {
             text("Nothing to do: the retry a second later succeeds.", "无需处理，一秒后的重试就会成功。"),
             &[],
         ),
-        remedy(
+        risky(
             text("The text has `Not Found` after a node's name.", "文字中节点名之后是 `Not Found`。"),
             text(
                 "The Node object was deleted while pods still run there, or the pod was bound to \
@@ -125,6 +129,7 @@ const UPDATE_FAILED_PLURAL: Entry = Entry {
                  注册，或删除该 Pod。",
             ),
             &["kubectl get nodes", "kubectl delete pod POD -n NAMESPACE"],
+            risk::POD_LOST,
         ),
         remedy(
             text(
@@ -139,7 +144,7 @@ const UPDATE_FAILED_PLURAL: Entry = Entry {
             ),
             &["kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations"],
         ),
-        remedy(
+        risky(
             text("The retries are used up and the slices are still wrong.", "重试已用尽，EndpointSlice 仍不正确。"),
             text(
                 "Delete the wrong slice: an unexpected deletion makes the controller sync the \
@@ -147,6 +152,7 @@ const UPDATE_FAILED_PLURAL: Entry = Entry {
                 "删除错误的那个 EndpointSlice：意外的删除会让控制器重新同步，写出正确的内容。",
             ),
             &["kubectl delete endpointslice SLICE -n NAMESPACE"],
+            risk::SLICE_GAP,
         ),
     ]),
     misreadings: &[
@@ -179,16 +185,18 @@ const UPDATE_FAILED_PLURAL: Entry = Entry {
         ),
     ],
     aliases: &[],
+    scenario: None,
     see_also: &[
-        Reason::FailedToCreateEndpointSlice,
-        Reason::FailedToUpdateEndpointSlice,
-        Reason::FailedToDeleteEndpointSlice,
-        Reason::FailedToUpdateEndpoint,
+        "FailedToCreateEndpointSlice",
+        "FailedToUpdateEndpointSlice",
+        "FailedToDeleteEndpointSlice",
+        "FailedToUpdateEndpoint",
     ],
 };
 
 const CREATE_FAILED: Entry = Entry {
-    reason: Reason::FailedToCreateEndpointSlice,
+    name: "FailedToCreateEndpointSlice",
+    reason: Some(Reason::FailedToCreateEndpointSlice),
     severity: Severity::Warning,
     category: Category::Endpoint,
     status: Status::NeverUpstream { instead: PLURAL },
@@ -214,6 +222,7 @@ const CREATE_FAILED: Entry = Entry {
             "沿用上游的文字，按文字搜索时两边都能找到。",
         ),
     )],
+    patterns: patterns::SLICES_REFUSED,
     meaning: text(
         "The Service needs a slice that does not exist yet (its first one, one for another \
          address family, or one more because the others are full at 100 endpoints), and the API \
@@ -221,6 +230,8 @@ const CREATE_FAILED: Entry = Entry {
         "Service 需要一个尚不存在的 EndpointSlice（第一个、另一地址族的，或者原有的都已装满 100 \
          个端点而需要再加一个），而 API 拒绝保存。",
     ),
+    frequency: frequency::SLICES_RETRY,
+    place: None,
     impact: Impact {
         harm: Harm::High,
         who: text(
@@ -285,11 +296,13 @@ const CREATE_FAILED: Entry = Entry {
         ),
     )],
     aliases: &[],
-    see_also: &[Reason::FailedToUpdateEndpointSlices, Reason::FailedToCreateEndpoint],
+    scenario: Some("slices-create-refused"),
+    see_also: &["FailedToUpdateEndpointSlices", "FailedToCreateEndpoint"],
 };
 
 const UPDATE_FAILED: Entry = Entry {
-    reason: Reason::FailedToUpdateEndpointSlice,
+    name: "FailedToUpdateEndpointSlice",
+    reason: Some(Reason::FailedToUpdateEndpointSlice),
     severity: Severity::Warning,
     category: Category::Endpoint,
     status: Status::NeverUpstream { instead: PLURAL },
@@ -316,6 +329,7 @@ const UPDATE_FAILED: Entry = Entry {
             "沿用上游的文字，按文字搜索时两边都能找到。",
         ),
     )],
+    patterns: patterns::SLICES_REFUSED,
     meaning: text(
         "Endpoints came, went or changed their conditions, and the slice that should say so \
          could not be written. The usual cause is a conflict: somebody else wrote the slice in \
@@ -323,6 +337,8 @@ const UPDATE_FAILED: Entry = Entry {
         "端点有增减，或状态有变化，而本应反映这些变化的 EndpointSlice 没能写入。通常是冲突：中间\
          有别人写过，下一次重试即可化解。",
     ),
+    frequency: frequency::SLICES_RETRY,
+    place: None,
     impact: Impact {
         harm: Harm::Medium,
         who: text(
@@ -365,10 +381,11 @@ const UPDATE_FAILED: Entry = Entry {
             ),
             &["kubectl get endpointslices -n NAMESPACE -L endpointslice.kubernetes.io/managed-by"],
         ),
-        remedy(
+        risky(
             text("A slice stays wrong after the retries.", "重试之后仍不正确。"),
             text("Delete it; the controller writes a correct one.", "删除它，控制器会写出正确的内容。"),
             &["kubectl delete endpointslice SLICE -n NAMESPACE"],
+            risk::SLICE_GAP,
         ),
     ]),
     misreadings: &[misreading(
@@ -384,11 +401,13 @@ const UPDATE_FAILED: Entry = Entry {
         ),
     )],
     aliases: &[],
-    see_also: &[Reason::FailedToUpdateEndpointSlices, Reason::FailedToUpdateEndpoint],
+    scenario: Some("slices-update-refused"),
+    see_also: &["FailedToUpdateEndpointSlices", "FailedToUpdateEndpoint"],
 };
 
 const DELETE_FAILED: Entry = Entry {
-    reason: Reason::FailedToDeleteEndpointSlice,
+    name: "FailedToDeleteEndpointSlice",
+    reason: Some(Reason::FailedToDeleteEndpointSlice),
     severity: Severity::Warning,
     category: Category::Endpoint,
     status: Status::NeverUpstream { instead: PLURAL },
@@ -415,6 +434,7 @@ const DELETE_FAILED: Entry = Entry {
             "沿用上游的文字，按文字搜索时两边都能找到。",
         ),
     )],
+    patterns: patterns::SLICES_REFUSED,
     meaning: text(
         "A slice has run empty, belongs to an address family that the Service gave up, or to an \
          earlier Service of the same name, and the API refused to delete it. Slices of a Service \
@@ -424,6 +444,8 @@ const DELETE_FAILED: Entry = Entry {
          API 拒绝删除它。Service 本身被删除时，其 EndpointSlice 不在此列：由垃圾回收按属主引用清\
          除。",
     ),
+    frequency: frequency::SLICES_RETRY,
+    place: None,
     impact: Impact {
         harm: Harm::Low,
         who: text(
@@ -457,7 +479,7 @@ const DELETE_FAILED: Entry = Entry {
             text("Nothing to do: the retry succeeded.", "无需处理，重试已经成功。"),
             &[],
         ),
-        remedy(
+        risky(
             text("It is still there.", "还在。"),
             text(
                 "Delete it by hand and read the error that comes back: it names the right, the \
@@ -465,6 +487,7 @@ const DELETE_FAILED: Entry = Entry {
                 "手工删除，并看返回的错误：它会写明挡路的是权限、webhook 还是 finalizer。",
             ),
             &["kubectl delete endpointslice SLICE -n NAMESPACE"],
+            risk::SLICE_GAP,
         ),
     ]),
     misreadings: &[misreading(
@@ -476,5 +499,6 @@ const DELETE_FAILED: Entry = Entry {
         ),
     )],
     aliases: &[],
-    see_also: &[Reason::FailedToUpdateEndpointSlices, Reason::FailedToDeleteEndpoint],
+    scenario: Some("slices-delete-refused"),
+    see_also: &["FailedToUpdateEndpointSlices", "FailedToDeleteEndpoint"],
 };

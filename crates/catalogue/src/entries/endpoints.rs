@@ -2,7 +2,7 @@
 //!
 //! Upstream: `syncService` in `pkg/controller/endpoint/endpoints_controller.go`.
 
-use super::{DIAGNOSE, check, message, misreading, noted, remedy};
+use super::{DIAGNOSE, check, frequency, message, misreading, noted, patterns, place, remedy, risk, risky};
 use crate::lang::text;
 use crate::{Api, Category, Chain, Check, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
@@ -16,7 +16,8 @@ const API_HEALTH: Check = check(
 );
 
 const CREATE_FAILED: Entry = Entry {
-    reason: Reason::FailedToCreateEndpoint,
+    name: "FailedToCreateEndpoint",
+    reason: Some(Reason::FailedToCreateEndpoint),
     severity: Severity::Warning,
     category: Category::Endpoint,
     status: Status::Current,
@@ -36,6 +37,7 @@ const CREATE_FAILED: Entry = Entry {
     versions: Versions::since("1.27"),
     summary: text("The Endpoints object could not be created", "Endpoints 对象创建失败"),
     messages: &[message("Kubernetes, Portolan", "Failed to create endpoint for service {namespace}/{name}: {error}")],
+    patterns: patterns::ENDPOINTS_REFUSED,
     meaning: text(
         "The controller worked out which pods stand behind a Service that had no Endpoints \
          object yet, and the API refused the new object. Endpoints are the older list and \
@@ -45,6 +47,8 @@ const CREATE_FAILED: Entry = Entry {
          Endpoints 是较老的那份列表，1.33 起已弃用；kube-proxy 读取的是由另一个控制器维护的 \
          EndpointSlice，所以现今集群的流量并不取决于它。",
     ),
+    frequency: frequency::ENDPOINTS_RETRY,
+    place: Some(place::DEFAULT_NAMESPACE),
     impact: Impact {
         harm: Harm::Medium,
         who: text(
@@ -157,11 +161,13 @@ const CREATE_FAILED: Entry = Entry {
         ),
     ],
     aliases: &[],
-    see_also: &[Reason::FailedToUpdateEndpoint, Reason::FailedToUpdateEndpointSlices],
+    scenario: Some("endpoints-create-refused"),
+    see_also: &["FailedToUpdateEndpoint", "FailedToUpdateEndpointSlices"],
 };
 
 const UPDATE_FAILED: Entry = Entry {
-    reason: Reason::FailedToUpdateEndpoint,
+    name: "FailedToUpdateEndpoint",
+    reason: Some(Reason::FailedToUpdateEndpoint),
     severity: Severity::Warning,
     category: Category::Endpoint,
     status: Status::Current,
@@ -181,6 +187,7 @@ const UPDATE_FAILED: Entry = Entry {
     versions: Versions::since("1.27"),
     summary: text("The Endpoints object could not be updated", "Endpoints 对象更新失败"),
     messages: &[message("Kubernetes, Portolan", "Failed to update endpoint {namespace}/{name}: {error}")],
+    patterns: patterns::ENDPOINTS_REFUSED,
     meaning: text(
         "The pods behind a Service changed, and the API refused the new Endpoints. By far the \
          commonest error is `the object has been modified`: somebody wrote in between, the \
@@ -188,6 +195,8 @@ const UPDATE_FAILED: Entry = Entry {
         "Service 背后的 Pod 有变化，而 API 拒绝了新的 Endpoints。最常见的错误是 `the object has \
          been modified`：中间有人写过一次，控制器重新读取，几毫秒后便会成功。",
     ),
+    frequency: frequency::ENDPOINTS_RETRY,
+    place: Some(place::ON_ENDPOINTS),
     impact: Impact {
         harm: Harm::Low,
         who: text(
@@ -285,11 +294,13 @@ const UPDATE_FAILED: Entry = Entry {
         ),
     ],
     aliases: &[],
-    see_also: &[Reason::FailedToUpdateEndpointSlices, Reason::FailedToCreateEndpoint, Reason::Unhealthy],
+    scenario: Some("endpoints-update-refused"),
+    see_also: &["FailedToUpdateEndpointSlices", "FailedToCreateEndpoint", "Unhealthy"],
 };
 
 const DELETE_FAILED: Entry = Entry {
-    reason: Reason::FailedToDeleteEndpoint,
+    name: "FailedToDeleteEndpoint",
+    reason: Some(Reason::FailedToDeleteEndpoint),
     severity: Severity::Warning,
     category: Category::Endpoint,
     status: Status::NeverUpstream { instead: &[] },
@@ -316,12 +327,15 @@ const DELETE_FAILED: Entry = Entry {
             "Kubernetes 只是默默重试，仅在 kube-controller-manager 的日志里可见。",
         ),
     )],
+    patterns: patterns::ENDPOINTS_REFUSED,
     meaning: text(
         "A Service was deleted, its Endpoints object is left over, and the API refused to delete \
          it. Kubernetes emits no event for this situation, under this name or another.",
         "Service 已被删除，留下的 Endpoints 对象却被 API 拒绝删除。对这种情况，Kubernetes 不发任\
          何事件，无论叫什么名字。",
     ),
+    frequency: frequency::ENDPOINTS_RETRY,
+    place: None,
     impact: Impact {
         harm: Harm::Low,
         who: text(
@@ -356,10 +370,11 @@ const DELETE_FAILED: Entry = Entry {
     ],
     remedies: Remedies::Steps(&[
         remedy(text("The object is gone by now.", "对象现在已经不在。"), text("Nothing to do.", "无需处理。"), &[]),
-        remedy(
+        risky(
             text("It is there and nothing holds it.", "对象还在，也没有东西留住它。"),
             text("Delete it; without a Service nobody makes it again.", "直接删除；没有 Service，就不会再被重建。"),
             &["kubectl delete endpoints NAME -n NAMESPACE"],
+            risk::ENDPOINTS_GAP,
         ),
         remedy(
             text("A finalizer of another program holds it.", "有别的程序的 finalizer 留住它。"),
@@ -375,5 +390,6 @@ const DELETE_FAILED: Entry = Entry {
         text("An object that is not there counts as deleted.", "对象不存在，就视为删除成功。"),
     )],
     aliases: &[],
-    see_also: &[Reason::FailedToUpdateEndpoint, Reason::FailedToDeleteEndpointSlice],
+    scenario: Some("endpoints-delete-refused"),
+    see_also: &["FailedToUpdateEndpoint", "FailedToDeleteEndpointSlice"],
 };

@@ -2,14 +2,15 @@
 //!
 //! Upstream: `pkg/kubelet/network/dns/dns.go`.
 
-use super::{DESCRIBE_POD, check, message, misreading, noted, remedy};
+use super::{DESCRIBE_POD, check, frequency, message, misreading, noted, patterns, place, remedy, risk, risky};
 use crate::lang::text;
 use crate::{Api, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
 pub(super) const ENTRIES: &[Entry] = &[NO_CLUSTER_DNS, RESOLV_CONF];
 
 const NO_CLUSTER_DNS: Entry = Entry {
-    reason: Reason::MissingClusterDNS,
+    name: "MissingClusterDNS",
+    reason: Some(Reason::MissingClusterDNS),
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
@@ -43,12 +44,15 @@ const NO_CLUSTER_DNS: Entry = Entry {
             ),
         ),
     ],
+    patterns: patterns::MISSING_CLUSTER_DNS,
     meaning: text(
         "A pod wants the DNS of the cluster, and the agent of its node has no address for it. \
          The pod starts with the DNS of the node instead, which knows no Services.",
         "Pod 要使用集群 DNS，而所在节点的代理没有配置它的地址。Pod 改用节点的 DNS 启动，而节点的 DNS 不认识 \
          Service。",
     ),
+    frequency: frequency::EACH_POD_SYNC,
+    place: Some(place::NODE_EVENTS),
     impact: Impact {
         harm: Harm::High,
         who: text(
@@ -83,7 +87,7 @@ const NO_CLUSTER_DNS: Entry = Entry {
         ),
     ],
     remedies: Remedies::Steps(&[
-        remedy(
+        risky(
             text("The kubelet's configuration has no clusterDNS.", "kubelet 配置中没有 clusterDNS。"),
             text(
                 "Write the address of the DNS Service there, restart the kubelet, and make the \
@@ -91,6 +95,7 @@ const NO_CLUSTER_DNS: Entry = Entry {
                 "写入 DNS Service 的地址，重启 kubelet，并重建 Pod：运行中的 Pod 不会更新。",
             ),
             &["systemctl restart kubelet", "kubectl delete pod POD -n NAMESPACE"],
+            risk::POD_LOST,
         ),
         remedy(
             text("The pod needs no Services.", "Pod 用不到 Service。"),
@@ -106,11 +111,13 @@ const NO_CLUSTER_DNS: Entry = Entry {
         ),
     )],
     aliases: &[],
-    see_also: &[Reason::DNSConfigForming, Reason::CheckLimitsForResolvConf],
+    scenario: None,
+    see_also: &["DNSConfigForming", "CheckLimitsForResolvConf"],
 };
 
 const RESOLV_CONF: Entry = Entry {
-    reason: Reason::CheckLimitsForResolvConf,
+    name: "CheckLimitsForResolvConf",
+    reason: Some(Reason::CheckLimitsForResolvConf),
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
@@ -144,6 +151,7 @@ const RESOLV_CONF: Entry = Entry {
         ),
         message("Kubernetes, Portolan", "open {file}: no such file or directory"),
     ],
+    patterns: patterns::CHECK_LIMITS_FOR_RESOLV_CONF,
     meaning: text(
         "When the agent of a node starts, it reads the resolv.conf that pods will inherit, once, \
          and finds more search domains than fit, or cannot read it. It stops at the first thing \
@@ -151,6 +159,8 @@ const RESOLV_CONF: Entry = Entry {
         "节点代理启动时读取一次将由 Pod 继承的 resolv.conf，发现搜索域放不下，或文件读不了。查到第一处问题就\
          停止。",
     ),
+    frequency: frequency::KUBELET_START,
+    place: Some(place::NODE_EVENTS),
     impact: Impact {
         harm: Harm::Low,
         who: text(
@@ -184,10 +194,11 @@ const RESOLV_CONF: Entry = Entry {
             ),
             &["cat /run/systemd/resolve/resolv.conf"],
         ),
-        remedy(
+        risky(
             text("The file is not there.", "文件不存在。"),
             text("Correct resolvConf in the kubelet's configuration.", "改正 kubelet 配置中的 resolvConf。"),
             &["systemctl restart kubelet"],
+            risk::RESTART,
         ),
     ]),
     misreadings: &[misreading(
@@ -198,5 +209,6 @@ const RESOLV_CONF: Entry = Entry {
         ),
     )],
     aliases: &[],
-    see_also: &[Reason::DNSConfigForming, Reason::MissingClusterDNS],
+    scenario: None,
+    see_also: &["DNSConfigForming", "MissingClusterDNS"],
 };

@@ -2,7 +2,7 @@
 //!
 //! Upstream: `syncService` in `pkg/controller/endpointslice/endpointslice_controller.go`.
 
-use super::{DESCRIBE_SERVICE, check, message, remedy};
+use super::{DESCRIBE_SERVICE, check, frequency, message, remedy};
 use crate::lang::{Text, text};
 use crate::{Api, Category, Chain, Check, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
@@ -29,7 +29,8 @@ const RESTART: Remedies = Remedies::Steps(&[remedy(
 )]);
 
 const LIST_PODS: Entry = Entry {
-    reason: Reason::FailedToListPods,
+    name: "FailedToListPods",
+    reason: Some(Reason::FailedToListPods),
     severity: Severity::Warning,
     category: Category::Endpoint,
     status: Status::Current,
@@ -40,6 +41,7 @@ const LIST_PODS: Entry = Entry {
     versions: Versions::since("1.28"),
     summary: text("The pods of a Service could not be listed", "未能列出 Service 的 Pod"),
     messages: &[message("Kubernetes", "Error listing Pods for Service {namespace}/{name}: {error}")],
+    patterns: &[],
     meaning: text(
         "The controller asked its own cache for the pods that the selector matches, and got an \
          error. The cache is in memory: practically this does not happen. When the API does not \
@@ -47,6 +49,8 @@ const LIST_PODS: Entry = Entry {
         "控制器向自己的缓存查询选择算符匹配的 Pod，却得到错误。缓存就在内存里，实际不会发生。API 没\
          有应答时，缓存只是变旧，不会有事件。",
     ),
+    frequency: frequency::NEVER_SEEN,
+    place: None,
     impact: Impact {
         harm: Harm::Medium,
         who: text(
@@ -62,11 +66,13 @@ const LIST_PODS: Entry = Entry {
     remedies: RESTART,
     misreadings: &[],
     aliases: &[],
-    see_also: &[Reason::FailedToListEndpointSlices, Reason::FailedToUpdateEndpointSlices],
+    scenario: None,
+    see_also: &["FailedToListEndpointSlices", "FailedToUpdateEndpointSlices"],
 };
 
 const LIST_SLICES: Entry = Entry {
-    reason: Reason::FailedToListEndpointSlices,
+    name: "FailedToListEndpointSlices",
+    reason: Some(Reason::FailedToListEndpointSlices),
     severity: Severity::Warning,
     category: Category::Endpoint,
     status: Status::Current,
@@ -77,6 +83,7 @@ const LIST_SLICES: Entry = Entry {
     versions: Versions::since("1.28"),
     summary: text("The slices of a Service could not be listed", "未能列出 Service 的 EndpointSlice"),
     messages: &[message("Kubernetes", "Error listing Endpoint Slices for Service {namespace}/{name}: {error}")],
+    patterns: &[],
     meaning: text(
         "The controller asked its own cache for the slices of a Service, and got an error. As \
          with FailedToListPods the cache is in memory, and practically this does not happen. \
@@ -84,6 +91,8 @@ const LIST_SLICES: Entry = Entry {
         "控制器向自己的缓存查询某个 Service 的 EndpointSlice，却得到错误。与 FailedToListPods 一样，\
          缓存就在内存里，实际不会发生。镜像控制器的源码里也有这个词，但从不发出。",
     ),
+    frequency: frequency::NEVER_SEEN,
+    place: None,
     impact: Impact {
         harm: Harm::Medium,
         who: text(
@@ -99,5 +108,6 @@ const LIST_SLICES: Entry = Entry {
     remedies: RESTART,
     misreadings: &[],
     aliases: &[],
-    see_also: &[Reason::FailedToListPods, Reason::FailedToUpdateEndpointSlices],
+    scenario: None,
+    see_also: &["FailedToListPods", "FailedToUpdateEndpointSlices"],
 };

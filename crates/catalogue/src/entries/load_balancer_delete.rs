@@ -3,14 +3,15 @@
 //! Upstream: `syncLoadBalancerIfNeeded` (the finalizer path) and `processLoadBalancerDelete` (the cache path) in
 //! `k8s.io/cloud-provider/controllers/service/controller.go`.
 
-use super::{alias, check, message, misreading, remedy};
+use super::{alias, check, frequency, message, misreading, patterns, remedy};
 use crate::lang::text;
 use crate::{Api, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
 pub(super) const ENTRIES: &[Entry] = &[DELETING, DELETED, DELETE_FAILED];
 
 const DELETING: Entry = Entry {
-    reason: Reason::DeletingLoadBalancer,
+    name: "DeletingLoadBalancer",
+    reason: Some(Reason::DeletingLoadBalancer),
     severity: Severity::Normal,
     category: Category::LoadBalancer,
     status: Status::Current,
@@ -27,6 +28,7 @@ const DELETING: Entry = Entry {
     versions: Versions::since("1.25"),
     summary: text("The load balancer is being taken away", "正在拆除负载均衡器"),
     messages: &[message("Kubernetes, Portolan", "Deleting load balancer")],
+    patterns: &[],
     meaning: text(
         "The Service is being deleted, or it stopped being of type LoadBalancer (or took a \
          loadBalancerClass), and the provider still has a balancer for it. That balancer is now \
@@ -37,6 +39,8 @@ const DELETING: Entry = Entry {
          还留有它的负载均衡器，现在开始拆除。被删除的 Service 会等待这一步：finalizer \
          `service.kubernetes.io/load-balancer-cleanup` 会让对象一直保留到提供方处理完毕。",
     ),
+    frequency: frequency::ONCE_IN_A_LIFE,
+    place: None,
     impact: Impact {
         harm: Harm::High,
         who: text(
@@ -114,11 +118,13 @@ const DELETING: Entry = Entry {
         ),
     )],
     aliases: &[],
-    see_also: &[Reason::DeletedLoadBalancer, Reason::SyncLoadBalancerFailed, Reason::DeleteLoadBalancerFailed],
+    scenario: Some("lb-delete-failed"),
+    see_also: &["DeletedLoadBalancer", "SyncLoadBalancerFailed", "DeleteLoadBalancerFailed"],
 };
 
 const DELETED: Entry = Entry {
-    reason: Reason::DeletedLoadBalancer,
+    name: "DeletedLoadBalancer",
+    reason: Some(Reason::DeletedLoadBalancer),
     severity: Severity::Normal,
     category: Category::LoadBalancer,
     status: Status::Current,
@@ -137,6 +143,7 @@ const DELETED: Entry = Entry {
     versions: Versions::since("1.25"),
     summary: text("The load balancer is gone", "负载均衡器已拆除"),
     messages: &[message("Kubernetes, Portolan", "Deleted load balancer")],
+    patterns: &[],
     meaning: text(
         "Nothing of this Service is left at the provider, and the finalizer has been removed, so \
          a deleted Service now disappears. Without a DeletingLoadBalancer before it, the \
@@ -145,6 +152,8 @@ const DELETED: Entry = Entry {
          失。如果前面没有 DeletingLoadBalancer，说明提供方本来就没有负载均衡器：要么从未建成，要\
          么已被人手工删掉。",
     ),
+    frequency: frequency::ONCE_IN_A_LIFE,
+    place: None,
     impact: Impact {
         harm: Harm::Low,
         who: text(
@@ -192,11 +201,13 @@ const DELETED: Entry = Entry {
         ),
     )],
     aliases: &[],
-    see_also: &[Reason::DeletingLoadBalancer, Reason::DeleteLoadBalancerFailed],
+    scenario: Some("lb-delete-failed-healthy"),
+    see_also: &["DeletingLoadBalancer", "DeleteLoadBalancerFailed"],
 };
 
 const DELETE_FAILED: Entry = Entry {
-    reason: Reason::DeleteLoadBalancerFailed,
+    name: "DeleteLoadBalancerFailed",
+    reason: Some(Reason::DeleteLoadBalancerFailed),
     severity: Severity::Warning,
     category: Category::LoadBalancer,
     status: Status::Current,
@@ -218,6 +229,7 @@ const DELETE_FAILED: Entry = Entry {
     versions: Versions::since("1.25"),
     summary: text("A balancer of a vanished Service could not be removed", "Service 已消失，其负载均衡器却拆除失败"),
     messages: &[message("Kubernetes, Portolan", "Error deleting load balancer: {error}")],
+    patterns: patterns::DELETE_LOAD_BALANCER_FAILED,
     meaning: text(
         "In Kubernetes the rare case: the controller remembers a Service that it once served, the Service has \
          left the API without waiting for cleanup (its finalizer was forced off, or a new one of \
@@ -227,6 +239,8 @@ const DELETE_FAILED: Entry = Entry {
          被强行去掉，或出现了同名但 UID 不同的新 Service），提供方又拒绝删除旧 Service 名下的资\
          源。Portolan 对每次被拒绝的拆除都会发出。",
     ),
+    frequency: frequency::BALANCER_RETRY,
+    place: None,
     impact: Impact {
         harm: Harm::Low,
         who: text(
@@ -337,5 +351,6 @@ const DELETE_FAILED: Entry = Entry {
         "The name in very old releases (before about 1.16, unverified).",
         "很老的版本（约 1.16 之前，未核实）使用的名称。",
     )],
-    see_also: &[Reason::SyncLoadBalancerFailed, Reason::DeletingLoadBalancer, Reason::DeletedLoadBalancer],
+    scenario: Some("lb-delete-failed"),
+    see_also: &["SyncLoadBalancerFailed", "DeletingLoadBalancer", "DeletedLoadBalancer"],
 };

@@ -3,14 +3,15 @@
 //! Upstream: `syncLoadBalancerIfNeeded` and `ensureLoadBalancer` in
 //! `k8s.io/cloud-provider/controllers/service/controller.go`.
 
-use super::{DESCRIBE_SERVICE, DIAGNOSE, alias, check, message, misreading, noted, remedy};
+use super::{DESCRIBE_SERVICE, DIAGNOSE, alias, check, frequency, message, misreading, noted, remedy};
 use crate::lang::text;
 use crate::{Api, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
 pub(super) const ENTRIES: &[Entry] = &[ENSURING, ENSURED, CREATING, CREATED];
 
 const ENSURING: Entry = Entry {
-    reason: Reason::EnsuringLoadBalancer,
+    name: "EnsuringLoadBalancer",
+    reason: Some(Reason::EnsuringLoadBalancer),
     severity: Severity::Normal,
     category: Category::LoadBalancer,
     status: Status::Current,
@@ -29,6 +30,7 @@ const ENSURING: Entry = Entry {
     versions: Versions::since("1.25"),
     summary: text("An attempt to set up the load balancer begins", "开始一次负载均衡器的配置尝试"),
     messages: &[message("Kubernetes, Portolan", "Ensuring load balancer")],
+    patterns: &[],
     meaning: text(
         "The controller has taken up a Service of type LoadBalancer without a loadBalancerClass \
          and is about to ask the provider for a balancer that matches it. It says so before it \
@@ -38,6 +40,8 @@ const ENSURING: Entry = Entry {
          厂商请求与之相符的负载均衡器。这条事件发出时，清理用的 finalizer 还没加上，节点也还没\
          看，所以它只说明有控制器在处理这个 Service，并不表示任何一步已经成功。",
     ),
+    frequency: frequency::ATTEMPT,
+    place: None,
     impact: Impact {
         harm: Harm::None,
         who: text(
@@ -175,16 +179,13 @@ const ENSURING: Entry = Entry {
             "Kubernetes 1.25 至 1.31，紧接在它之前：UID，即同名的新 Service，写明前后的值。",
         ),
     ],
-    see_also: &[
-        Reason::EnsuredLoadBalancer,
-        Reason::SyncLoadBalancerFailed,
-        Reason::UnAvailableLoadBalancer,
-        Reason::CreatingLoadBalancer,
-    ],
+    scenario: Some("lb-throttled"),
+    see_also: &["EnsuredLoadBalancer", "SyncLoadBalancerFailed", "UnAvailableLoadBalancer", "CreatingLoadBalancer"],
 };
 
 const ENSURED: Entry = Entry {
-    reason: Reason::EnsuredLoadBalancer,
+    name: "EnsuredLoadBalancer",
+    reason: Some(Reason::EnsuredLoadBalancer),
     severity: Severity::Normal,
     category: Category::LoadBalancer,
     status: Status::Current,
@@ -201,6 +202,7 @@ const ENSURED: Entry = Entry {
     versions: Versions::since("1.25"),
     summary: text("The load balancer matches the Service", "负载均衡器已与 Service 一致"),
     messages: &[message("Kubernetes, Portolan", "Ensured load balancer")],
+    patterns: &[],
     meaning: text(
         "The provider answered the request with a status: the balancer exists and was configured \
          as the Service asks. The event comes before the address is written to \
@@ -208,6 +210,8 @@ const ENSURED: Entry = Entry {
         "云厂商对请求返回了状态：负载均衡器存在，且已按 Service 的要求配置。事件发出在前，把地址\
          写入 `status.loadBalancer` 在后，所以 `kubectl get` 可能还会短暂显示 pending。",
     ),
+    frequency: frequency::ATTEMPT,
+    place: None,
     impact: Impact {
         harm: Harm::None,
         who: text(
@@ -295,16 +299,13 @@ const ENSURED: Entry = Entry {
         ),
     ],
     aliases: &[],
-    see_also: &[
-        Reason::EnsuringLoadBalancer,
-        Reason::CreatedLoadBalancer,
-        Reason::UpdatedLoadBalancer,
-        Reason::SyncLoadBalancerFailed,
-    ],
+    scenario: Some("lb-throttled-healthy"),
+    see_also: &["EnsuringLoadBalancer", "CreatedLoadBalancer", "UpdatedLoadBalancer", "SyncLoadBalancerFailed"],
 };
 
 const CREATING: Entry = Entry {
-    reason: Reason::CreatingLoadBalancer,
+    name: "CreatingLoadBalancer",
+    reason: Some(Reason::CreatingLoadBalancer),
     severity: Severity::Normal,
     category: Category::LoadBalancer,
     status: Status::Legacy { instead: &["EnsuringLoadBalancer"] },
@@ -334,6 +335,7 @@ const CREATING: Entry = Entry {
             ),
         ),
     ],
+    patterns: &[],
     meaning: text(
         "There was no balancer for this Service, and one is being made. Clouds take anything \
          from seconds to several minutes for it. Today's Kubernetes does not tell making from \
@@ -341,6 +343,8 @@ const CREATING: Entry = Entry {
         "这个 Service 原本没有负载均衡器，现在正在新建。各家云厂商耗时从几秒到几分钟不等。如今的 \
          Kubernetes 不区分“新建”和“核对”，一律是 EnsuringLoadBalancer。",
     ),
+    frequency: frequency::ONCE_IN_A_LIFE,
+    place: None,
     impact: Impact {
         harm: Harm::None,
         who: text(
@@ -400,12 +404,8 @@ const CREATING: Entry = Entry {
         ),
     )],
     aliases: &[],
-    see_also: &[
-        Reason::EnsuringLoadBalancer,
-        Reason::CreatedLoadBalancer,
-        Reason::SyncLoadBalancerFailed,
-        Reason::IPAllocated,
-    ],
+    scenario: Some("lb-forbidden-healthy"),
+    see_also: &["EnsuringLoadBalancer", "CreatedLoadBalancer", "SyncLoadBalancerFailed", "IPAllocated"],
 };
 
 /// The reasons of very old service controllers; when they went was not checked against source.
@@ -413,7 +413,8 @@ const OLD_SERVICE_CONTROLLER: Versions =
     Versions { since: crate::Bound::Unverified("1.0"), until: crate::Bound::Unverified("1.16") };
 
 const CREATED: Entry = Entry {
-    reason: Reason::CreatedLoadBalancer,
+    name: "CreatedLoadBalancer",
+    reason: Some(Reason::CreatedLoadBalancer),
     severity: Severity::Normal,
     category: Category::LoadBalancer,
     status: Status::Legacy { instead: &["EnsuredLoadBalancer"] },
@@ -438,12 +439,15 @@ const CREATED: Entry = Entry {
             text("No release is known to have named the address in it.", "没有哪个已知版本会在文字里写出地址。"),
         ),
     ],
+    patterns: &[],
     meaning: text(
         "The provider has made a balancer that was not there before. Kubernetes of today folds \
          this into EnsuredLoadBalancer, which also comes when the balancer was there all along.",
         "提供方新建了一个原先没有的负载均衡器。如今的 Kubernetes 把这一步并入 \
          EnsuredLoadBalancer，而后者在负载均衡器早已存在时同样会出现。",
     ),
+    frequency: frequency::ONCE_IN_A_LIFE,
+    place: None,
     impact: Impact {
         harm: Harm::None,
         who: text(
@@ -479,5 +483,6 @@ const CREATED: Entry = Entry {
         ),
     )],
     aliases: &[],
-    see_also: &[Reason::CreatingLoadBalancer, Reason::EnsuredLoadBalancer],
+    scenario: Some("lb-forbidden-healthy"),
+    see_also: &["CreatingLoadBalancer", "EnsuredLoadBalancer"],
 };

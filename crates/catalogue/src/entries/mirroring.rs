@@ -2,7 +2,7 @@
 //!
 //! Upstream: `reconciler.go` in `pkg/controller/endpointslicemirroring`.
 
-use super::{check, message, misreading, remedy};
+use super::{check, frequency, message, misreading, patterns, place, remedy};
 use crate::lang::text;
 use crate::{Api, Category, Chain, Check, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
@@ -22,7 +22,8 @@ const MIRRORED: Check = check(
 );
 
 const INVALID_ADDRESS: Entry = Entry {
-    reason: Reason::InvalidIPAddress,
+    name: "InvalidIPAddress",
+    reason: Some(Reason::InvalidIPAddress),
     severity: Severity::Warning,
     category: Category::Endpoint,
     status: Status::Current,
@@ -39,6 +40,7 @@ const INVALID_ADDRESS: Entry = Entry {
         "Kubernetes, Portolan",
         "Skipped {count} invalid IP addresses when mirroring to EndpointSlices",
     )],
+    patterns: patterns::INVALID_IP_ADDRESS,
     meaning: text(
         "A Service without a selector has Endpoints that somebody writes. They are mirrored into \
          slices, which proxies follow. Some of the addresses cannot be read as IPv4 or IPv6 \
@@ -46,6 +48,8 @@ const INVALID_ADDRESS: Entry = Entry {
         "没有选择算符的 Service，其 Endpoints 由人或程序填写，再镜像到代理所依据的 EndpointSlice。\
          其中有些地址既不是 IPv4 也不是 IPv6；其余的已经镜像。",
     ),
+    frequency: frequency::MIRROR_SYNC,
+    place: Some(place::ON_ENDPOINTS),
     impact: Impact {
         harm: Harm::Medium,
         who: text(
@@ -83,11 +87,13 @@ const INVALID_ADDRESS: Entry = Entry {
         text("It is on the Endpoints object of the same name.", "它挂在同名的 Endpoints 对象上。"),
     )],
     aliases: &[],
-    see_also: &[Reason::TooManyAddressesToMirror, Reason::FailedToUpdateEndpoint],
+    scenario: None,
+    see_also: &["TooManyAddressesToMirror", "FailedToUpdateEndpoint"],
 };
 
 const TOO_MANY: Entry = Entry {
-    reason: Reason::TooManyAddressesToMirror,
+    name: "TooManyAddressesToMirror",
+    reason: Some(Reason::TooManyAddressesToMirror),
     severity: Severity::Warning,
     category: Category::Endpoint,
     status: Status::Current,
@@ -109,6 +115,7 @@ const TOO_MANY: Entry = Entry {
         "A max of {limit} addresses can be mirrored to EndpointSlices per Endpoints subset. \
          {count} addresses were skipped",
     )],
+    patterns: patterns::TOO_MANY_ADDRESSES_TO_MIRROR,
     meaning: text(
         "One subset of an Endpoints object that somebody writes has more addresses than are \
          mirrored, 1000 unless configured otherwise. The first ones are in the slices, the rest \
@@ -116,6 +123,8 @@ const TOO_MANY: Entry = Entry {
         "由人或程序填写的 Endpoints，其中一个 subset 的地址数超过镜像上限（默认 1000）。前面的已写\
          入 EndpointSlice，其余被略去。",
     ),
+    frequency: frequency::MIRROR_SYNC,
+    place: Some(place::ON_ENDPOINTS),
     impact: Impact {
         harm: Harm::Low,
         who: text(
@@ -154,5 +163,6 @@ const TOO_MANY: Entry = Entry {
     ]),
     misreadings: &[],
     aliases: &[],
-    see_also: &[Reason::InvalidIPAddress, Reason::FailedToUpdateEndpoint],
+    scenario: None,
+    see_also: &["InvalidIPAddress", "FailedToUpdateEndpoint"],
 };

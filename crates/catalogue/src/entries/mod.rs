@@ -5,19 +5,26 @@ mod cluster_ips;
 mod control_plane;
 mod endpoint_slices;
 mod endpoints;
+mod frequency;
 mod kubelet_dns;
 mod lists;
 mod load_balancer_delete;
 mod load_balancer_ensure;
+mod load_balancer_sync;
 mod load_balancer_update;
 mod mirroring;
+mod neighbours;
 mod network;
 mod node;
 mod node_ports;
+mod patterns;
+mod place;
 mod pod_failures;
 mod pods;
 mod ranges;
+mod risk;
 mod topology;
+mod upstream;
 mod workloads;
 
 use std::sync::LazyLock;
@@ -25,13 +32,14 @@ use std::sync::LazyLock;
 use crate::lang::{Text, text};
 use crate::{Alias, Bound, Check, Entry, Message, Misreading, Remedy, Versions};
 
-/// Every entry, in the order of [`crate::Reason::ALL`].
+/// Every entry: those that have a [`crate::Reason`] in the order of [`crate::Reason::ALL`], then those of others.
 pub fn entries() -> &'static [Entry] {
     static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         let groups = [
             load_balancer_ensure::ENTRIES,
             load_balancer_delete::ENTRIES,
             load_balancer_update::ENTRIES,
+            load_balancer_sync::ENTRIES,
             endpoints::ENTRIES,
             endpoint_slices::ENTRIES,
             network::ENTRIES,
@@ -49,15 +57,19 @@ pub fn entries() -> &'static [Entry] {
             kubelet_dns::ENTRIES,
             control_plane::ENTRIES,
         ];
+        let groups = [&groups[..], upstream::GROUPS, neighbours::GROUPS].concat();
         let mut entries = groups.concat();
-        // The order of the variants.
-        entries.sort_by_key(|entry| entry.reason);
+        // The order of the variants; the sort is stable, and what others say keeps its order.
+        entries.sort_by_key(|entry| (entry.reason.is_none(), entry.reason));
         entries
     });
     &ENTRIES
 }
 
 // Short forms, so that the files beside this one read as prose.
+
+/// Where an entry fills in its own text later.
+const NOTHING: Text = text("", "");
 
 /// The look at a Service's Events that most entries begin with.
 const DESCRIBE_SERVICE: Check = check(
@@ -88,7 +100,12 @@ const fn check(en: &'static str, zh: &'static str, command: &'static str) -> Che
 }
 
 const fn remedy(when: Text, action: Text, commands: &'static [&'static str]) -> Remedy {
-    Remedy { when, action, commands }
+    Remedy { when, action, commands, risk: None }
+}
+
+/// A remedy that may break something.
+const fn risky(when: Text, action: Text, commands: &'static [&'static str], risk: Text) -> Remedy {
+    Remedy { when, action, commands, risk: Some(risk) }
 }
 
 const fn message(by: &'static str, template: &'static str) -> Message {

@@ -2,14 +2,15 @@
 //!
 //! Upstream: the NodePorts predicate that scheduler and kubelet share, and `pkg/kubelet/network/dns/dns.go`.
 
-use super::{DESCRIBE_POD, alias, check, message, misreading, noted, remedy};
+use super::{DESCRIBE_POD, check, frequency, message, misreading, noted, patterns, remedy, risk, risky};
 use crate::lang::text;
 use crate::{Api, Bound, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
 pub(super) const ENTRIES: &[Entry] = &[HOST_PORT_CONFLICT, NODE_PORTS, DNS_CONFIG];
 
 const HOST_PORT_CONFLICT: Entry = Entry {
-    reason: Reason::HostPortConflict,
+    name: "HostPortConflict",
+    reason: Some(Reason::HostPortConflict),
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Legacy { instead: &["FailedScheduling", "NodePorts"] },
@@ -73,6 +74,7 @@ const HOST_PORT_CONFLICT: Entry = Entry {
             ),
         ),
     ],
+    patterns: patterns::HOST_PORT_CONFLICT,
     meaning: text(
         "Two pods of one node ask for the same protocol and host port, on the same host IP or \
          with one of them on all (0.0.0.0). Only one can have it. Ports of host-network pods \
@@ -84,6 +86,8 @@ const HOST_PORT_CONFLICT: Entry = Entry {
          机端口；普通 init 容器和已结束的 Pod 不算。Portolan 还能看到占用端口的节点进程；在 \
          Kubernetes 中没有组件检查这一点。",
     ),
+    frequency: frequency::HOST_PORT,
+    place: None,
     impact: Impact {
         harm: Harm::High,
         who: text(
@@ -158,7 +162,7 @@ const HOST_PORT_CONFLICT: Entry = Entry {
             ),
             &[],
         ),
-        remedy(
+        risky(
             text("The pod is Failed and nothing owns it.", "Pod 已经 Failed，且没有控制器管它。"),
             text(
                 "Delete it and create it again once the port is free; a failed pod is not \
@@ -166,6 +170,7 @@ const HOST_PORT_CONFLICT: Entry = Entry {
                 "等端口空出来之后删除并重建；Failed 的 Pod 不会再被启动。",
             ),
             &["kubectl delete pod POD -n NAMESPACE"],
+            risk::POD_LOST,
         ),
     ]),
     misreadings: &[
@@ -203,16 +208,14 @@ const HOST_PORT_CONFLICT: Entry = Entry {
             ),
         ),
     ],
-    aliases: &[alias(
-        "FailedDaemonPod",
-        "From the DaemonSet: a pod of it was refused by the node, mostly for this cause, and is deleted and made anew.",
-        "来自 DaemonSet：它的 Pod 被节点拒绝（多半是这个原因），将被删除并重建。",
-    )],
-    see_also: &[Reason::NodePorts, Reason::FailedScheduling, Reason::BackOff, Reason::FailedSync],
+    aliases: &[],
+    scenario: Some("host-port-pod"),
+    see_also: &["NodePorts", "FailedScheduling", "BackOff", "FailedSync"],
 };
 
 const NODE_PORTS: Entry = Entry {
-    reason: Reason::NodePorts,
+    name: "NodePorts",
+    reason: Some(Reason::NodePorts),
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
@@ -234,6 +237,7 @@ const NODE_PORTS: Entry = Entry {
         "Kubernetes, Portolan in the upstream vocabulary",
         "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",
     )],
+    patterns: patterns::NODE_PORTS,
     meaning: text(
         "The pod was bound to a node past the scheduler, which would have known better, and \
          another pod of that node holds the host port. The node refuses the pod for good: its \
@@ -243,6 +247,8 @@ const NODE_PORTS: Entry = Entry {
          Pod：阶段变为 Failed，status.reason 为 `NodePorts`。尽管名称如此，它与 NodePort 类型的 Service 无\
          关。",
     ),
+    frequency: frequency::HOST_PORT,
+    place: None,
     impact: Impact {
         harm: Harm::High,
         who: text("Users of the pod: it never runs.", "该 Pod 的使用者：它不会再运行。"),
@@ -276,10 +282,11 @@ const NODE_PORTS: Entry = Entry {
             ),
             &["kubectl explain pod.spec.nodeSelector"],
         ),
-        remedy(
+        risky(
             text("The pod is Failed and nothing owns it.", "Pod 已经 Failed，且没有控制器管它。"),
             text("Delete it, free the port, and create it again.", "删除它，让出端口，再重建。"),
             &["kubectl delete pod POD -n NAMESPACE"],
+            risk::POD_LOST,
         ),
     ]),
     misreadings: &[misreading(
@@ -291,11 +298,13 @@ const NODE_PORTS: Entry = Entry {
         ),
     )],
     aliases: &[],
-    see_also: &[Reason::HostPortConflict, Reason::FailedScheduling, Reason::PortAlreadyAllocated],
+    scenario: None,
+    see_also: &["HostPortConflict", "FailedScheduling", "PortAlreadyAllocated"],
 };
 
 const DNS_CONFIG: Entry = Entry {
-    reason: Reason::DNSConfigForming,
+    name: "DNSConfigForming",
+    reason: Some(Reason::DNSConfigForming),
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
@@ -334,6 +343,7 @@ const DNS_CONFIG: Entry = Entry {
             ),
         ),
     ],
+    patterns: patterns::DNS_CONFIG_FORMING,
     meaning: text(
         "More than 3 name servers, or more than 32 search paths, or a search line of more than \
          2048 characters, or a single path of more than 253 came together. What did not fit was \
@@ -343,6 +353,8 @@ const DNS_CONFIG: Entry = Entry {
          253 个字符。放不下的被丢弃，Pod 正常启动，文字里写着实际采用的内容。1.25 及之前，搜索域\
          的上限是 6 个、256 个字符。这是提醒，不是故障。",
     ),
+    frequency: frequency::EACH_SANDBOX,
+    place: None,
     impact: Impact {
         harm: Harm::Low,
         who: text(
@@ -442,10 +454,6 @@ const DNS_CONFIG: Entry = Entry {
         ),
     ],
     aliases: &[],
-    see_also: &[
-        Reason::MissingClusterDNS,
-        Reason::CheckLimitsForResolvConf,
-        Reason::FailedCreatePodSandBox,
-        Reason::Started,
-    ],
+    scenario: Some("dns-truncated"),
+    see_also: &["MissingClusterDNS", "CheckLimitsForResolvConf", "FailedCreatePodSandBox", "Started"],
 };

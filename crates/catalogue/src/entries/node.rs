@@ -2,14 +2,15 @@
 //!
 //! Upstream: `pkg/kubelet/kubelet_node_status.go`, `cmd/kube-proxy/app` and `pkg/proxy/healthcheck`.
 
-use super::{DESCRIBE_SERVICE, alias, check, message, misreading, noted, remedy};
+use super::{DESCRIBE_SERVICE, check, frequency, message, misreading, noted, patterns, place, remedy, risk, risky};
 use crate::lang::text;
 use crate::{Api, Bound, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
 pub(super) const ENTRIES: &[Entry] = &[NODE_READY, NODE_NOT_READY, STARTING, HEALTHCHECK_FAILED];
 
 const NODE_READY: Entry = Entry {
-    reason: Reason::NodeReady,
+    name: "NodeReady",
+    reason: Some(Reason::NodeReady),
     severity: Severity::Normal,
     category: Category::Node,
     status: Status::Current,
@@ -27,12 +28,15 @@ const NODE_READY: Entry = Entry {
     versions: Versions { since: Bound::Unverified("1.0"), until: Bound::Present },
     summary: text("A node became ready", "节点已就绪"),
     messages: &[message("Kubernetes, Portolan", "Node {node} status is now: NodeReady")],
+    patterns: &[],
     meaning: text(
         "The node can take pods. Load balancers do not wait for it: since 1.27 a node is in \
          their list whether ready or not, and their own health checks decide.",
         "节点可以接收 Pod。负载均衡器并不等它：从 1.27 起，不论是否就绪，节点都在其列表中，由其自\
          身的健康检查决定。",
     ),
+    frequency: frequency::NODE_CHANGE,
+    place: Some(place::NODE_EVENTS),
     impact: Impact { harm: Harm::None, who: text("Nobody.", "无人受影响。") },
     chain: Chain {
         before: text("Starting.", "Starting。"),
@@ -53,11 +57,13 @@ const NODE_READY: Entry = Entry {
         ),
     )],
     aliases: &[],
-    see_also: &[Reason::NodeNotReady, Reason::Starting, Reason::UnAvailableLoadBalancer],
+    scenario: None,
+    see_also: &["NodeNotReady", "Starting", "UnAvailableLoadBalancer"],
 };
 
 const NODE_NOT_READY: Entry = Entry {
-    reason: Reason::NodeNotReady,
+    name: "NodeNotReady",
+    reason: Some(Reason::NodeNotReady),
     severity: Severity::Warning,
     category: Category::Node,
     status: Status::Current,
@@ -90,6 +96,7 @@ const NODE_NOT_READY: Entry = Entry {
             ),
         ),
     ],
+    patterns: patterns::NODE_NOT_READY,
     meaning: text(
         "The agent of the node has not renewed its status for a while, or says itself that it is \
          not ready. The pods there are marked not ready as well, so Services stop sending them \
@@ -97,6 +104,8 @@ const NODE_NOT_READY: Entry = Entry {
         "节点代理已有一段时间没有更新状态，或自己上报未就绪。上面的 Pod 随之被标为未就绪，Service 不再给它\
          们流量。进程可能仍在运行。",
     ),
+    frequency: frequency::NODE_CHANGE,
+    place: Some(place::NODE_EVENTS),
     impact: Impact {
         harm: Harm::High,
         who: text(
@@ -127,18 +136,20 @@ const NODE_NOT_READY: Entry = Entry {
         check("On the node: the agent.", "在节点上：查看节点代理。", "journalctl -u kubelet -n 100"),
     ],
     remedies: Remedies::Steps(&[
-        remedy(
+        risky(
             text("The machine is up and its agent is not.", "机器正常而节点代理不在运行。"),
             text("Read its log and start it again.", "查看日志并重新启动。"),
             &["systemctl restart kubelet"],
+            risk::RESTART,
         ),
-        remedy(
+        risky(
             text("The machine is gone for good.", "机器不会再回来。"),
             text(
                 "Delete the Node: its pods are removed and made anew at once.",
                 "删除 Node：其上的 Pod 会立即移除，并在别处重建。",
             ),
             &["kubectl delete node NODE"],
+            risk::NODE_LOST,
         ),
     ]),
     misreadings: &[misreading(
@@ -149,23 +160,14 @@ const NODE_NOT_READY: Entry = Entry {
             "从 1.27 起不会，由它自身的健康检查决定。被摘除的是该节点上的 Pod（从 EndpointSlice 中）。",
         ),
     )],
-    aliases: &[
-        alias(
-            "DeletingNode",
-            "From cloud-node-lifecycle-controller, on the Node: its machine is gone from the cloud, and so is it.",
-            "来自 cloud-node-lifecycle-controller，挂在 Node 上：云上的机器已不存在，Node 随之删除。",
-        ),
-        alias(
-            "DeletingNodeFailed",
-            "The same, and the Node could not be deleted; it stays in the balancers meanwhile.",
-            "同上，但 Node 没能删除；在此期间它仍留在负载均衡器中。",
-        ),
-    ],
-    see_also: &[Reason::NodeReady, Reason::UnAvailableLoadBalancer, Reason::Unhealthy],
+    aliases: &[],
+    scenario: Some("node-down"),
+    see_also: &["NodeReady", "UnAvailableLoadBalancer", "Unhealthy"],
 };
 
 const STARTING: Entry = Entry {
-    reason: Reason::Starting,
+    name: "Starting",
+    reason: Some(Reason::Starting),
     severity: Severity::Normal,
     category: Category::Node,
     status: Status::Current,
@@ -186,11 +188,14 @@ const STARTING: Entry = Entry {
             text("Without a text, through `events.k8s.io/v1`.", "没有文字，经 `events.k8s.io/v1` 写入。"),
         ),
     ],
+    patterns: &[],
     meaning: text(
         "A process of the node was started, or started again. While the proxy is away, the rules \
          that it left behind keep working, but follow no change.",
         "节点上的某个进程启动或重启。proxy 不在期间，它留下的规则照常工作，但不再跟随变化。",
     ),
+    frequency: frequency::KUBELET_START,
+    place: Some(place::NODE_EVENTS),
     impact: Impact {
         harm: Harm::None,
         who: text(
@@ -217,23 +222,14 @@ const STARTING: Entry = Entry {
             "它会发几种，这条便是其一。不过规则同步失败确实只体现在日志和指标中。",
         ),
     )],
-    aliases: &[
-        alias(
-            "FailedToStartMetricServer",
-            "From kube-proxy, on the Node: it cannot listen on its metrics port (10249).",
-            "来自 kube-proxy，挂在 Node 上：无法监听自身的指标端口（10249）。",
-        ),
-        alias(
-            "IPVSDeprecation",
-            "From kube-proxy, on the Node, 1.35 and later: it runs in the ipvs mode, which will go.",
-            "来自 kube-proxy，挂在 Node 上，1.35 及之后：它以 ipvs 模式运行，而该模式将被取消。",
-        ),
-    ],
-    see_also: &[Reason::NodeReady, Reason::FailedToStartServiceHealthcheck],
+    aliases: &[],
+    scenario: None,
+    see_also: &["NodeReady", "FailedToStartServiceHealthcheck"],
 };
 
 const HEALTHCHECK_FAILED: Entry = Entry {
-    reason: Reason::FailedToStartServiceHealthcheck,
+    name: "FailedToStartServiceHealthcheck",
+    reason: Some(Reason::FailedToStartServiceHealthcheck),
     severity: Severity::Warning,
     category: Category::Node,
     status: Status::Current,
@@ -255,6 +251,7 @@ const HEALTHCHECK_FAILED: Entry = Entry {
         "Kubernetes, Portolan",
         "node {node} failed to start healthcheck \"{namespace}/{name}\" on port {port}: {error}",
     )],
+    patterns: patterns::FAILED_TO_START_SERVICE_HEALTHCHECK,
     meaning: text(
         "A LoadBalancer Service with externalTrafficPolicy Local has a port on which each node \
          tells the balancer whether it has a pod. Something else on this node holds that port, \
@@ -262,6 +259,8 @@ const HEALTHCHECK_FAILED: Entry = Entry {
         "externalTrafficPolicy 为 Local 的 LoadBalancer Service 有一个端口，各节点借它告诉负载均\
          衡器自己有没有 Pod。该节点上这个端口被别的程序占用，负载均衡器便认为该节点不健康。",
     ),
+    frequency: frequency::EACH_PROXY_SYNC,
+    place: Some(place::NO_UID),
     impact: Impact {
         harm: Harm::Medium,
         who: text(
@@ -308,10 +307,7 @@ const HEALTHCHECK_FAILED: Entry = Entry {
         ),
     ]),
     misreadings: &[],
-    aliases: &[alias(
-        "FailedToStartProxierHealthcheck",
-        "On the Node: the proxy cannot listen on its own health port (10256).",
-        "挂在 Node 上：proxy 无法监听自身的健康端口（10256）。",
-    )],
-    see_also: &[Reason::Starting, Reason::EnsuredLoadBalancer],
+    aliases: &[],
+    scenario: None,
+    see_also: &["Starting", "EnsuredLoadBalancer"],
 };

@@ -2,7 +2,7 @@
 //!
 //! Upstream: `repair.go` in `pkg/registry/core/service/portallocator/controller`.
 
-use super::{DESCRIBE_SERVICE, alias, check, message, misreading, remedy};
+use super::{DESCRIBE_SERVICE, check, frequency, message, misreading, patterns, remedy};
 use crate::lang::{Text, text};
 use crate::{Api, Category, Chain, Check, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
@@ -18,7 +18,8 @@ const ALL_PORTS: Check = check(
 const AGAIN: Text = text("The same again at the next pass, every 3 minutes.", "每 3 分钟巡查一次，下次还会再发。");
 
 const NOT_ALLOCATED: Entry = Entry {
-    reason: Reason::PortNotAllocated,
+    name: "PortNotAllocated",
+    reason: Some(Reason::PortNotAllocated),
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
@@ -35,12 +36,15 @@ const NOT_ALLOCATED: Entry = Entry {
     versions: Versions::since("1.36"),
     summary: text("A node port in use was not booked", "使用中的节点端口没有登记"),
     messages: &[message("Kubernetes, Portolan", "Port {port} is not allocated; repairing")],
+    patterns: &[],
     meaning: text(
         "A Service has a node port that the book of allocated ports does not know. The repair \
          loop books it anew. Until it has, another Service could be given the same port.",
         "某个 Service 持有的节点端口没有登记。修复循环会重新登记。在此之前，另一个 Service 有可能分到同一\
          端口。",
     ),
+    frequency: frequency::REPAIR,
+    place: None,
     impact: Impact {
         harm: Harm::Low, who: text("Nobody: traffic is not touched.", "无人受影响：流量不变。")
     },
@@ -76,11 +80,13 @@ const NOT_ALLOCATED: Entry = Entry {
         ),
     )],
     aliases: &[],
-    see_also: &[Reason::PortAlreadyAllocated, Reason::ClusterIPNotAllocated],
+    scenario: None,
+    see_also: &["PortAlreadyAllocated", "ClusterIPNotAllocated"],
 };
 
 const ALREADY_ALLOCATED: Entry = Entry {
-    reason: Reason::PortAlreadyAllocated,
+    name: "PortAlreadyAllocated",
+    reason: Some(Reason::PortAlreadyAllocated),
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
@@ -102,6 +108,7 @@ const ALREADY_ALLOCATED: Entry = Entry {
         "Kubernetes, Portolan",
         "Port {port} was assigned to multiple services; please recreate service",
     )],
+    patterns: patterns::PORT_ALREADY_ALLOCATED,
     meaning: text(
         "Another Service has the same node port. Proxies program one of the two, so clients from \
          outside may reach the pods of the other. One Service may well use the same port twice, \
@@ -109,6 +116,8 @@ const ALREADY_ALLOCATED: Entry = Entry {
         "另一个 Service 的节点端口与此相同。代理只会配置其中一个，外部客户端可能连到另一个的 Pod。同一个 \
          Service 用不同协议共用一个端口是允许的，不在此列。",
     ),
+    frequency: frequency::REPAIR,
+    place: None,
     impact: Impact {
         harm: Harm::High,
         who: text("Clients from outside of both Services.", "两个 Service 的外部客户端。"),
@@ -129,11 +138,13 @@ const ALREADY_ALLOCATED: Entry = Entry {
     )]),
     misreadings: &[],
     aliases: &[],
-    see_also: &[Reason::PortNotAllocated, Reason::PortOutOfRange, Reason::ClusterIPAlreadyAllocated],
+    scenario: Some("node-port-duplicate"),
+    see_also: &["PortNotAllocated", "PortOutOfRange", "ClusterIPAlreadyAllocated"],
 };
 
 const OUT_OF_RANGE: Entry = Entry {
-    reason: Reason::PortOutOfRange,
+    name: "PortOutOfRange",
+    reason: Some(Reason::PortOutOfRange),
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
@@ -153,12 +164,15 @@ const OUT_OF_RANGE: Entry = Entry {
         "Kubernetes, Portolan",
         "Port {port} is not within the port range {range}; please recreate service",
     )],
+    patterns: patterns::PORT_OUT_OF_RANGE,
     meaning: text(
         "The range of node ports was changed, and this Service has a port of the old one. It \
          goes on working, but nothing books the port, and firewalls may know the new range only.",
         "节点端口范围变更过，而该 Service 的端口属于旧范围。它照常工作，但端口没有登记，防火墙也可能只放行\
          新范围。",
     ),
+    frequency: frequency::REPAIR,
+    place: None,
     impact: Impact {
         harm: Harm::Low,
         who: text(
@@ -187,10 +201,7 @@ const OUT_OF_RANGE: Entry = Entry {
         ),
     ]),
     misreadings: &[],
-    aliases: &[alias(
-        "PortRangeFull",
-        "Kubernetes, repair loop: the range has no room to book the port of this Service.",
-        "Kubernetes 修复循环：范围已满，无法登记该 Service 的端口。",
-    )],
-    see_also: &[Reason::PortAlreadyAllocated, Reason::ClusterIPOutOfRange],
+    aliases: &[],
+    scenario: Some("node-port-out-of-range"),
+    see_also: &["PortAlreadyAllocated", "ClusterIPOutOfRange"],
 };

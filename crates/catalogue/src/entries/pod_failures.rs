@@ -2,7 +2,7 @@
 //!
 //! Upstream: the scheduler, and `pkg/kubelet` (`kuberuntime`, `prober`, `pod_workers.go`).
 
-use super::{DESCRIBE_POD, OLD, alias, check, message, misreading, noted, remedy};
+use super::{DESCRIBE_POD, OLD, check, frequency, message, misreading, noted, patterns, remedy, risk, risky};
 use crate::lang::text;
 use crate::{Api, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
@@ -10,7 +10,8 @@ pub(super) const ENTRIES: &[Entry] =
     &[FAILED_SYNC, FAILED_SCHEDULING, UNHEALTHY, BACK_OFF, FAILED, FAILED_SANDBOX, FAILED_MOUNT];
 
 const FAILED_SYNC: Entry = Entry {
-    reason: Reason::FailedSync,
+    name: "FailedSync",
+    reason: Some(Reason::FailedSync),
     severity: Severity::Warning,
     category: Category::Workloads,
     status: Status::Current,
@@ -30,6 +31,7 @@ const FAILED_SYNC: Entry = Entry {
     versions: Versions::since("1.27"),
     summary: text("The node could not sync the pod", "节点未能同步 Pod"),
     messages: &[message("Kubernetes, Portolan", "error determining status: {error}")],
+    patterns: patterns::FAILED_SYNC,
     meaning: text(
         "The kubelet asked its container runtime about the pod and got no usable answer, so it \
          does not know what runs and leaves things as they are until the next try. It is a \
@@ -39,6 +41,8 @@ const FAILED_SYNC: Entry = Entry {
          原状，等下一次再试。它说的是节点，而不是 Pod 或端口。Portolan 的节点代理没有另外的运行时，那里读\
          不到的是代理自己的记录。",
     ),
+    frequency: frequency::POD_WORKER,
+    place: None,
     impact: Impact {
         harm: Harm::Medium,
         who: text(
@@ -72,7 +76,7 @@ const FAILED_SYNC: Entry = Entry {
             text("Nothing to do: the runtime was busy.", "无需处理，只是运行时当时繁忙。"),
             &[],
         ),
-        remedy(
+        risky(
             text("It goes on, for many pods of one node.", "同一节点上的许多 Pod 持续出现。"),
             text(
                 "The runtime of that node hangs or its disk is full or slow. Take the node out \
@@ -81,6 +85,7 @@ const FAILED_SYNC: Entry = Entry {
                  日志。",
             ),
             &["kubectl cordon NODE", "systemctl restart containerd", "journalctl -u containerd --since -1h"],
+            risk::RESTART,
         ),
     ]),
     misreadings: &[misreading(
@@ -94,11 +99,13 @@ const FAILED_SYNC: Entry = Entry {
         ),
     )],
     aliases: &[],
-    see_also: &[Reason::FailedCreatePodSandBox, Reason::HostPortConflict, Reason::NodeReady],
+    scenario: Some("state-unreadable"),
+    see_also: &["FailedCreatePodSandBox", "HostPortConflict", "NodeReady"],
 };
 
 const FAILED_SCHEDULING: Entry = Entry {
-    reason: Reason::FailedScheduling,
+    name: "FailedScheduling",
+    reason: Some(Reason::FailedScheduling),
     severity: Severity::Warning,
     category: Category::Workloads,
     status: Status::Current,
@@ -124,6 +131,7 @@ const FAILED_SCHEDULING: Entry = Entry {
             text("A host port conflict, as the scheduler sees it.", "调度器眼中的主机端口冲突。"),
         ),
     ],
+    patterns: patterns::FAILED_SCHEDULING,
     meaning: text(
         "Every node was ruled out: not ready, tainted, too full, not matched by the selector or \
          affinity, or its host port is taken. The pod stays Pending and is tried again whenever \
@@ -131,6 +139,8 @@ const FAILED_SCHEDULING: Entry = Entry {
         "所有节点都被排除：未就绪、有污点、资源不足、不符合选择器或亲和性，或主机端口已被占用。\
          Pod 停在 Pending，相关情况一有变化就会再试。",
     ),
+    frequency: frequency::SCHEDULER,
+    place: None,
     impact: Impact {
         harm: Harm::Medium,
         who: text(
@@ -164,11 +174,13 @@ const FAILED_SCHEDULING: Entry = Entry {
     ]),
     misreadings: &[],
     aliases: &[],
-    see_also: &[Reason::Scheduled, Reason::HostPortConflict, Reason::NodeReady],
+    scenario: Some("pods-unschedulable-cpu"),
+    see_also: &["Scheduled", "HostPortConflict", "NodeReady"],
 };
 
 const UNHEALTHY: Entry = Entry {
-    reason: Reason::Unhealthy,
+    name: "Unhealthy",
+    reason: Some(Reason::Unhealthy),
     severity: Severity::Warning,
     category: Category::Workloads,
     status: Status::Current,
@@ -185,6 +197,7 @@ const UNHEALTHY: Entry = Entry {
         message("Kubernetes, Portolan", "Liveness probe failed: {output}"),
         message("Kubernetes, Portolan", "Startup probe failed: {output}"),
     ],
+    patterns: patterns::UNHEALTHY,
     meaning: text(
         "One probe failed. Only after failureThreshold failures in a row does it have an effect: \
          with readiness the pod leaves its Services, with liveness or startup the container is \
@@ -192,6 +205,8 @@ const UNHEALTHY: Entry = Entry {
         "一次探测失败。连续失败达到 failureThreshold 次才会生效：就绪探针会让 Pod 退出 Service；\
          存活或启动探针会让容器重启。",
     ),
+    frequency: frequency::PROBE,
+    place: None,
     impact: Impact {
         harm: Harm::Medium,
         who: text(
@@ -235,11 +250,13 @@ const UNHEALTHY: Entry = Entry {
     ]),
     misreadings: &[],
     aliases: &[],
-    see_also: &[Reason::Killing, Reason::Started, Reason::BackOff],
+    scenario: Some("readiness-wrong-port"),
+    see_also: &["Killing", "Started", "BackOff"],
 };
 
 const BACK_OFF: Entry = Entry {
-    reason: Reason::BackOff,
+    name: "BackOff",
+    reason: Some(Reason::BackOff),
     severity: Severity::Warning,
     category: Category::Workloads,
     status: Status::Current,
@@ -270,12 +287,15 @@ const BACK_OFF: Entry = Entry {
             ),
         ),
     ],
+    patterns: patterns::BACK_OFF,
     meaning: text(
         "The container ended soon after it started, again and again. The pause before each \
          restart doubles from 10 s to 5 min; kubectl shows CrashLoopBackOff meanwhile.",
         "容器启动不久就退出，一再如此。每次重启前的等待从 10 秒翻倍到 5 分钟，期间 kubectl 显示 \
          CrashLoopBackOff。",
     ),
+    frequency: frequency::CRASH_LOOP,
+    place: None,
     impact: Impact {
         harm: Harm::High,
         who: text(
@@ -314,11 +334,13 @@ const BACK_OFF: Entry = Entry {
     ]),
     misreadings: &[],
     aliases: &[],
-    see_also: &[Reason::Started, Reason::Unhealthy, Reason::Failed],
+    scenario: Some("crash-loop"),
+    see_also: &["Started", "Unhealthy", "Failed"],
 };
 
 const FAILED: Entry = Entry {
-    reason: Reason::Failed,
+    name: "Failed",
+    reason: Some(Reason::Failed),
     severity: Severity::Warning,
     category: Category::Workloads,
     status: Status::Current,
@@ -344,10 +366,13 @@ const FAILED: Entry = Entry {
         ),
         message("Kubernetes, Portolan", "Failed to pull image \"{image}\": {error}"),
     ],
+    patterns: patterns::FAILED,
     meaning: text(
         "The node could not get the image, or could not create or start the container.",
         "节点取不到镜像，或者无法创建、启动容器。",
     ),
+    frequency: frequency::CONTAINER_FAILED,
+    place: None,
     impact: Impact { harm: Harm::High, who: text("The pod does not run.", "Pod 没有运行。") },
     chain: Chain {
         before: text("Scheduled.", "Scheduled。"),
@@ -379,16 +404,14 @@ const FAILED: Entry = Entry {
         ),
     ]),
     misreadings: &[],
-    aliases: &[alias(
-        "FailedPreStopHook",
-        "Kubernetes: the preStop hook of a container that is being stopped failed.",
-        "Kubernetes：正在停止的容器，其 preStop 钩子失败。",
-    )],
-    see_also: &[Reason::BackOff, Reason::FailedCreatePodSandBox],
+    aliases: &[],
+    scenario: Some("image-missing"),
+    see_also: &["BackOff", "FailedCreatePodSandBox"],
 };
 
 const FAILED_SANDBOX: Entry = Entry {
-    reason: Reason::FailedCreatePodSandBox,
+    name: "FailedCreatePodSandBox",
+    reason: Some(Reason::FailedCreatePodSandBox),
     severity: Severity::Warning,
     category: Category::Workloads,
     status: Status::Current,
@@ -405,12 +428,15 @@ const FAILED_SANDBOX: Entry = Entry {
     versions: Versions::since("1.27"),
     summary: text("The network of the pod could not be set up", "Pod 的网络未能建立"),
     messages: &[message("Kubernetes, Portolan", "Failed to create pod sandbox: {error}")],
+    patterns: patterns::FAILED_CREATE_POD_SAND_BOX,
     meaning: text(
         "Before its containers a pod needs a sandbox with a network. This is where an exhausted \
          pod address range, a broken network plugin and an unreadable resolv.conf show up.",
         "在容器之前，Pod 需要一个带网络的沙箱。Pod 地址耗尽、网络插件故障、resolv.conf 不可读，都\
          在这里暴露。",
     ),
+    frequency: frequency::POD_WORKER,
+    place: None,
     impact: Impact {
         harm: Harm::High,
         who: text(
@@ -460,23 +486,14 @@ const FAILED_SANDBOX: Entry = Entry {
         ),
     ]),
     misreadings: &[],
-    aliases: &[
-        alias(
-            "NetworkNotReady",
-            "The network plugin of the node has not started yet; pods on the host network are exempt.",
-            "节点的网络插件尚未就绪；使用主机网络的 Pod 不受限制。",
-        ),
-        alias(
-            "SandboxChanged",
-            "Of type Normal: the sandbox of a running pod is gone or has changed, and is made anew with another address.",
-            "类型为 Normal：运行中的 Pod 的沙箱消失或变化，将重建，地址也会变。",
-        ),
-    ],
-    see_also: &[Reason::IPNotAllocated, Reason::DNSConfigForming, Reason::Scheduled],
+    aliases: &[],
+    scenario: Some("resolv-conf-broken"),
+    see_also: &["IPNotAllocated", "DNSConfigForming", "Scheduled"],
 };
 
 const FAILED_MOUNT: Entry = Entry {
-    reason: Reason::FailedMount,
+    name: "FailedMount",
+    reason: Some(Reason::FailedMount),
     severity: Severity::Warning,
     category: Category::Workloads,
     status: Status::Current,
@@ -493,12 +510,15 @@ const FAILED_MOUNT: Entry = Entry {
     versions: OLD,
     summary: text("A volume of the pod could not be mounted", "Pod 的卷未能挂载"),
     messages: &[message("Kubernetes, Portolan", "MountVolume.SetUp failed for volume \"{volume}\" : {error}")],
+    patterns: patterns::FAILED_MOUNT,
     meaning: text(
         "A pod begins only when all its volumes are there. The text names the volume and what is \
          missing: most often a ConfigMap or Secret that does not exist, or a key of it.",
         "Pod 要等所有卷就位才会开始。文字写明是哪个卷、缺少什么：最常见的是 ConfigMap 或 Secret \
          不存在，或缺少其中的键。",
     ),
+    frequency: frequency::POD_WORKER,
+    place: None,
     impact: Impact {
         harm: Harm::High,
         who: text(
@@ -556,5 +576,6 @@ const FAILED_MOUNT: Entry = Entry {
     ]),
     misreadings: &[],
     aliases: &[],
-    see_also: &[Reason::Scheduled, Reason::Failed, Reason::FailedCreatePodSandBox],
+    scenario: None,
+    see_also: &["Scheduled", "Failed", "FailedCreatePodSandBox"],
 };

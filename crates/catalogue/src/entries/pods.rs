@@ -2,14 +2,15 @@
 //!
 //! Upstream: the scheduler, and `pkg/kubelet` (`kuberuntime`).
 
-use super::{DESCRIBE_POD, OLD, check, message, misreading, remedy};
+use super::{DESCRIBE_POD, OLD, check, frequency, message, misreading, patterns, remedy};
 use crate::lang::text;
 use crate::{Api, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status};
 
 pub(super) const ENTRIES: &[Entry] = &[SCHEDULED, CREATED, STARTED, KILLING];
 
 const SCHEDULED: Entry = Entry {
-    reason: Reason::Scheduled,
+    name: "Scheduled",
+    reason: Some(Reason::Scheduled),
     severity: Severity::Normal,
     category: Category::Workloads,
     status: Status::Current,
@@ -22,11 +23,14 @@ const SCHEDULED: Entry = Entry {
     versions: OLD,
     summary: text("The pod was given a node", "Pod 已分配到节点"),
     messages: &[message("Kubernetes, Portolan", "Successfully assigned {namespace}/{pod} to {node}")],
+    patterns: &[],
     meaning: text(
         "The scheduler chose a node and wrote it into the pod. From here on the agent of that \
          node is responsible.",
         "调度器选定节点并写入 Pod，此后由该节点的代理负责。",
     ),
+    frequency: frequency::POD_STEP,
+    place: None,
     impact: Impact { harm: Harm::None, who: text("Nobody.", "无人受影响。") },
     chain: Chain {
         before: text("FailedScheduling, if it had to wait.", "如果曾经等待，前面有 FailedScheduling。"),
@@ -41,11 +45,13 @@ const SCHEDULED: Entry = Entry {
     remedies: Remedies::NoneNeeded(text("Nothing to do: this is routine.", "无需处理，这是正常流程。")),
     misreadings: &[],
     aliases: &[],
-    see_also: &[Reason::FailedScheduling, Reason::Started],
+    scenario: None,
+    see_also: &["FailedScheduling", "Started"],
 };
 
 const CREATED: Entry = Entry {
-    reason: Reason::Created,
+    name: "Created",
+    reason: Some(Reason::Created),
     severity: Severity::Normal,
     category: Category::Workloads,
     status: Status::Current,
@@ -66,7 +72,10 @@ const CREATED: Entry = Entry {
         message("Kubernetes, older releases", "Created container: {container}"),
         message("Kubernetes, still older releases; Portolan", "Created container {container}"),
     ],
+    patterns: &[],
     meaning: text("The container exists and has not started yet.", "容器已经存在，但还没有启动。"),
+    frequency: frequency::POD_STEP,
+    place: None,
     impact: Impact { harm: Harm::None, who: text("Nobody.", "无人受影响。") },
     chain: Chain {
         before: text("Scheduled.", "Scheduled。"),
@@ -76,11 +85,13 @@ const CREATED: Entry = Entry {
     remedies: Remedies::NoneNeeded(text("Nothing to do: this is routine.", "无需处理，这是正常流程。")),
     misreadings: &[],
     aliases: &[],
-    see_also: &[Reason::Started, Reason::Failed],
+    scenario: None,
+    see_also: &["Started", "Failed"],
 };
 
 const STARTED: Entry = Entry {
-    reason: Reason::Started,
+    name: "Started",
+    reason: Some(Reason::Started),
     severity: Severity::Normal,
     category: Category::Workloads,
     status: Status::Current,
@@ -100,11 +111,14 @@ const STARTED: Entry = Entry {
         message("Kubernetes, newest releases (since when: unverified)", "Container started"),
         message("Kubernetes, older releases; Portolan", "Started container {container}"),
     ],
+    patterns: &[],
     meaning: text(
         "The process was started. Whether it serves is another question: a Service sends to the \
          pod only once its readiness probe succeeds.",
         "进程已经启动。能否提供服务是另一回事：就绪探针成功之后，Service 才会把流量发给该 Pod。",
     ),
+    frequency: frequency::POD_STEP,
+    place: None,
     impact: Impact { harm: Harm::None, who: text("Nobody.", "无人受影响。") },
     chain: Chain {
         before: text("Created.", "Created。"),
@@ -123,11 +137,13 @@ const STARTED: Entry = Entry {
         ),
     )],
     aliases: &[],
-    see_also: &[Reason::Unhealthy, Reason::BackOff, Reason::Killing],
+    scenario: None,
+    see_also: &["Unhealthy", "BackOff", "Killing"],
 };
 
 const KILLING: Entry = Entry {
-    reason: Reason::Killing,
+    name: "Killing",
+    reason: Some(Reason::Killing),
     severity: Severity::Normal,
     category: Category::Workloads,
     status: Status::Current,
@@ -149,6 +165,7 @@ const KILLING: Entry = Entry {
         message("Kubernetes, Portolan", "Container {container} failed liveness probe, will be restarted"),
         message("Kubernetes, Portolan", "Container {container} failed startup probe, will be restarted"),
     ],
+    patterns: patterns::KILLING,
     meaning: text(
         "The process gets its termination signal and its grace period. Its endpoint is marked \
          terminating and not ready at about the same time, and proxies stop choosing it within \
@@ -156,6 +173,8 @@ const KILLING: Entry = Entry {
         "进程收到终止信号，进入宽限期。差不多同时，它的端点被标为 terminating 且未就绪，代理很快\
          不再选它；在那之前，仍可能有新连接到来。",
     ),
+    frequency: frequency::POD_STEP,
+    place: None,
     impact: Impact {
         harm: Harm::Low,
         who: text(
@@ -201,5 +220,6 @@ const KILLING: Entry = Entry {
     ]),
     misreadings: &[],
     aliases: &[],
-    see_also: &[Reason::Unhealthy, Reason::SuccessfulDelete, Reason::Started],
+    scenario: Some("pods-terminating"),
+    see_also: &["Unhealthy", "SuccessfulDelete", "Started"],
 };

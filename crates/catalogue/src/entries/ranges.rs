@@ -4,7 +4,7 @@
 //! `pkg/controller/nodeipam/ipam`.
 
 use super::cluster_ips::{IP_OBJECTS, RANGES};
-use super::{alias, check, message, misreading, noted, remedy};
+use super::{check, frequency, message, misreading, noted, patterns, place, remedy, risk, risky};
 use crate::lang::text;
 use crate::{
     Api, Bound, Category, Chain, Check, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions,
@@ -22,7 +22,8 @@ const ADDRESS_EVENTS: Check = check(
 const ADDRESS_ERA: Versions = Versions { since: Bound::Unverified("1.27"), until: Bound::Present };
 
 const ADDRESS_LEAKED: Entry = Entry {
-    reason: Reason::IPAddressNotAllocated,
+    name: "IPAddressNotAllocated",
+    reason: Some(Reason::IPAddressNotAllocated),
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
@@ -52,6 +53,7 @@ const ADDRESS_LEAKED: Entry = Entry {
             text("Somebody changed what the object refers to.", "有人改动了该对象的引用。"),
         ),
     ],
+    patterns: patterns::IP_ADDRESS_NOT_ALLOCATED,
     meaning: text(
         "The API server books an address before it stores the Service. When the second step \
          fails, the booking is left over. After a minute the repair loop deletes it, and the \
@@ -59,6 +61,8 @@ const ADDRESS_LEAKED: Entry = Entry {
         "API server 先登记地址，再保存 Service。第二步失败时，登记会遗留下来。一分钟后修复循环将其删除，地\
          址重新可用。",
     ),
+    frequency: frequency::REPAIR_ONCE,
+    place: Some(place::CLUSTER_SCOPED),
     impact: Impact {
         harm: Harm::Low, who: text("Nobody: the address was unused.", "无人受影响：该地址没有人在用。")
     },
@@ -93,11 +97,13 @@ const ADDRESS_LEAKED: Entry = Entry {
         text("The opposite: an address had no Service.", "恰好相反：是地址没有 Service。"),
     )],
     aliases: &[],
-    see_also: &[Reason::IPAddressWrongReference, Reason::ClusterIPNotAllocated],
+    scenario: None,
+    see_also: &["IPAddressWrongReference", "ClusterIPNotAllocated"],
 };
 
 const ADDRESS_WRONG: Entry = Entry {
-    reason: Reason::IPAddressWrongReference,
+    name: "IPAddressWrongReference",
+    reason: Some(Reason::IPAddressWrongReference),
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
@@ -118,6 +124,7 @@ const ADDRESS_WRONG: Entry = Entry {
         "Kubernetes, Portolan",
         "IPAddress: {address} for Service {namespace}/{name} has a wrong reference; cleaning up",
     )],
+    patterns: &[],
     meaning: text(
         "The Service that the booking names exists, but has other addresses: it was deleted and \
          made again, or became an ExternalName. The booking is deleted and the address is free \
@@ -125,6 +132,8 @@ const ADDRESS_WRONG: Entry = Entry {
         "登记所指的 Service 存在，但地址不同：它被删掉重建过，或改成了 ExternalName。登记会被删除，地址重\
          新可用。",
     ),
+    frequency: frequency::REPAIR_ONCE,
+    place: Some(place::CLUSTER_SCOPED),
     impact: Impact {
         harm: Harm::Low, who: text("Nobody: the address was unused.", "无人受影响：该地址没有人在用。")
     },
@@ -147,11 +156,13 @@ const ADDRESS_WRONG: Entry = Entry {
     )]),
     misreadings: &[],
     aliases: &[],
-    see_also: &[Reason::IPAddressNotAllocated, Reason::ClusterIPNotAllocated],
+    scenario: None,
+    see_also: &["IPAddressNotAllocated", "ClusterIPNotAllocated"],
 };
 
 const RANGE_ERROR: Entry = Entry {
-    reason: Reason::KubernetesServiceCIDRError,
+    name: "KubernetesServiceCIDRError",
+    reason: Some(Reason::KubernetesServiceCIDRError),
     severity: Severity::Warning,
     category: Category::Network,
     status: Status::Current,
@@ -168,6 +179,7 @@ const RANGE_ERROR: Entry = Entry {
     versions: Versions { since: Bound::Unverified("1.29"), until: Bound::Present },
     summary: text("A ServiceCIDR could not be marked ready", "未能把 ServiceCIDR 标为就绪"),
     messages: &[message("Kubernetes, Portolan", "The ServiceCIDR Status can not be set to Ready=True")],
+    patterns: patterns::KUBERNETES_SERVICE_CIDR_ERROR,
     meaning: text(
         "A range for ClusterIPs exists, but its status could not be written. Addresses are given \
          out only from ranges that are ready, so a new range is of no use until a retry \
@@ -175,6 +187,8 @@ const RANGE_ERROR: Entry = Entry {
         "ClusterIP 的地址范围已经存在，但状态写不进去。只有就绪的范围才会用于分配，所以重试成功之前，新范\
          围不起作用。",
     ),
+    frequency: frequency::RARE_RETRY,
+    place: Some(place::CLUSTER_SCOPED),
     impact: Impact {
         harm: Harm::Medium,
         who: text(
@@ -219,24 +233,14 @@ const RANGE_ERROR: Entry = Entry {
         ),
     ]),
     misreadings: &[],
-    aliases: &[
-        alias(
-            "KubernetesDefaultServiceCIDRError",
-            "From the API server: the range of its flag could not be stored as the ServiceCIDR \
-             named kubernetes.",
-            "来自 API server：未能把命令行参数中的范围保存为名为 kubernetes 的 ServiceCIDR。",
-        ),
-        alias(
-            "KubernetesDefaultServiceCIDRInconsistent",
-            "From the API server: the ServiceCIDR named kubernetes differs from the flag.",
-            "来自 API server：名为 kubernetes 的 ServiceCIDR 与命令行参数不一致。",
-        ),
-    ],
-    see_also: &[Reason::ClusterIPOutOfRange, Reason::IPNotAllocated],
+    aliases: &[],
+    scenario: None,
+    see_also: &["ClusterIPOutOfRange", "IPNotAllocated"],
 };
 
 const NO_POD_RANGE: Entry = Entry {
-    reason: Reason::CIDRNotAvailable,
+    name: "CIDRNotAvailable",
+    reason: Some(Reason::CIDRNotAvailable),
     severity: Severity::Normal,
     category: Category::Network,
     status: Status::Current,
@@ -256,6 +260,7 @@ const NO_POD_RANGE: Entry = Entry {
     versions: Versions::since("1.36"),
     summary: text("A node gets no range for its pods", "节点分不到 Pod 地址段"),
     messages: &[message("Kubernetes, Portolan", "Node {node} status is now: CIDRNotAvailable")],
+    patterns: patterns::CIDR_NOT_AVAILABLE,
     meaning: text(
         "Each node is given a range for its pods, cut from the one of the cluster, and all of \
          them are given out. The type is Normal although it is a failure, so a look at warnings \
@@ -263,6 +268,8 @@ const NO_POD_RANGE: Entry = Entry {
         "每个节点都从集群的地址段中分得一段给 Pod 使用，而现在已经分完。它虽是失败，类型却是 Normal，只看 \
          Warning 会漏掉。",
     ),
+    frequency: frequency::POD_RANGE,
+    place: Some(place::NODE_EVENTS),
     impact: Impact {
         harm: Harm::High,
         who: text(
@@ -293,10 +300,11 @@ const NO_POD_RANGE: Entry = Entry {
         ),
     ],
     remedies: Remedies::Steps(&[
-        remedy(
+        risky(
             text("There are Nodes that no longer exist.", "有些 Node 其实已经不存在。"),
             text("Delete them: their ranges become free.", "删除它们，地址段随之释放。"),
             &["kubectl delete node NODE"],
+            risk::NODE_LOST,
         ),
         remedy(
             text("The cluster has more nodes than its range has parts.", "节点数超过地址段可切分的份数。"),
@@ -325,17 +333,7 @@ const NO_POD_RANGE: Entry = Entry {
             "在 Portolan 中确实也会，作为 Warning 一并发出。Kubernetes 没有这个词。",
         ),
     )],
-    aliases: &[
-        alias(
-            "CIDRAssignmentFailed",
-            "There was a range, but writing it to the Node kept failing; of type Normal as well.",
-            "地址段是有的，但写入 Node 一直失败；类型也是 Normal。",
-        ),
-        alias(
-            "FailedToCreateRoute",
-            "From `route_controller`, on the Node: it has a range, and the cloud did not take the route to it.",
-            "来自 `route_controller`，挂在 Node 上：地址段已有，但云端没有接受通往它的路由。",
-        ),
-    ],
-    see_also: &[Reason::FailedCreatePodSandBox, Reason::IPNotAllocated, Reason::NodeReady],
+    aliases: &[],
+    scenario: None,
+    see_also: &["FailedCreatePodSandBox", "IPNotAllocated", "NodeReady"],
 };

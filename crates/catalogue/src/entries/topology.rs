@@ -2,7 +2,7 @@
 //!
 //! Upstream: `topologycache` and `reconciler.go` in `k8s.io/endpointslice`.
 
-use super::{DESCRIBE_SERVICE, check, message, misreading, noted, remedy};
+use super::{DESCRIBE_SERVICE, check, frequency, message, misreading, noted, patterns, remedy};
 use crate::lang::text;
 use crate::{Api, Category, Chain, Check, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
@@ -21,7 +21,8 @@ const ZONES: Check = check(
 );
 
 const HINTS_ENABLED: Entry = Entry {
-    reason: Reason::TopologyAwareHintsEnabled,
+    name: "TopologyAwareHintsEnabled",
+    reason: Some(Reason::TopologyAwareHintsEnabled),
     severity: Severity::Normal,
     category: Category::Endpoint,
     status: Status::Current,
@@ -43,6 +44,7 @@ const HINTS_ENABLED: Entry = Entry {
         "Topology Aware Hints has been enabled, addressType: {IPv4 or IPv6}",
         text("Once for each address family.", "每个地址族一条。"),
     )],
+    patterns: &[],
     meaning: text(
         "The Service has the annotation `service.kubernetes.io/topology-mode: Auto`, and every \
          ready endpoint now names the zones that should use it. Each zone gets a share of the \
@@ -50,6 +52,8 @@ const HINTS_ENABLED: Entry = Entry {
         "Service 带有注解 `service.kubernetes.io/topology-mode: Auto`，现在每个就绪端点都写明了应\
          由哪些可用区使用。各可用区分得的端点数与其 CPU 占比相称。",
     ),
+    frequency: frequency::HINTS_ON,
+    place: None,
     impact: Impact {
         harm: Harm::None,
         who: text(
@@ -83,11 +87,13 @@ const HINTS_ENABLED: Entry = Entry {
         ),
     )],
     aliases: &[],
-    see_also: &[Reason::TopologyAwareHintsDisabled],
+    scenario: None,
+    see_also: &["TopologyAwareHintsDisabled"],
 };
 
 const HINTS_DISABLED: Entry = Entry {
-    reason: Reason::TopologyAwareHintsDisabled,
+    name: "TopologyAwareHintsDisabled",
+    reason: Some(Reason::TopologyAwareHintsDisabled),
     severity: Severity::Warning,
     category: Category::Endpoint,
     status: Status::Current,
@@ -134,6 +140,7 @@ const HINTS_DISABLED: Entry = Entry {
             text("The annotation was taken away.", "注解被去掉了。"),
         ),
     ],
+    patterns: patterns::TOPOLOGY_AWARE_HINTS_DISABLED,
     meaning: text(
         "The Service asks for topology mode Auto, but hints cannot be given, or no longer. The \
          slices are written without hints and traffic goes to all endpoints of the cluster. \
@@ -141,6 +148,8 @@ const HINTS_DISABLED: Entry = Entry {
         "Service 要求 topology mode 为 Auto，但无法给出提示，或不再给出。EndpointSlice 照常写入，只\
          是没有提示，流量发往集群内所有端点。原因持续期间，该 Service 每次同步都会再发一次。",
     ),
+    frequency: frequency::HINTS_OFF,
+    place: None,
     impact: Impact {
         harm: Harm::Low,
         who: text(
@@ -206,5 +215,6 @@ const HINTS_DISABLED: Entry = Entry {
         ),
     )],
     aliases: &[],
-    see_also: &[Reason::TopologyAwareHintsEnabled, Reason::FailedToUpdateEndpointSlices],
+    scenario: None,
+    see_also: &["TopologyAwareHintsEnabled", "FailedToUpdateEndpointSlices"],
 };

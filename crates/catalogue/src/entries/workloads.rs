@@ -2,7 +2,7 @@
 //!
 //! Upstream: `pkg/controller/deployment/sync.go` and `pkg/controller/controller_utils.go`.
 
-use super::{alias, check, message, misreading, remedy};
+use super::{check, frequency, message, misreading, patterns, place, remedy, risk, risky};
 use crate::lang::text;
 use crate::{
     Api, Bound, Category, Chain, Check, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions,
@@ -20,7 +20,8 @@ const REPLICA_SETS: Check = check(
 const REPLICA_SET_ERA: Versions = Versions { since: Bound::Unverified("1.2"), until: Bound::Present };
 
 const SCALING: Entry = Entry {
-    reason: Reason::ScalingReplicaSet,
+    name: "ScalingReplicaSet",
+    reason: Some(Reason::ScalingReplicaSet),
     severity: Severity::Normal,
     category: Category::Workloads,
     status: Status::Current,
@@ -41,11 +42,14 @@ const SCALING: Entry = Entry {
         message("Kubernetes, recent releases; Portolan", "Scaled down replica set {name} from {old} to {new}"),
         message("Kubernetes, older releases", "Scaled up replica set {name} to {new}"),
     ],
+    patterns: &[],
     meaning: text(
         "The replica count was changed, or a rollout moves pods from the old ReplicaSet to the \
          new one, step by step.",
         "副本数有变更，或者正在滚动更新，把 Pod 从旧 ReplicaSet 逐步换到新的。",
     ),
+    frequency: frequency::ROLLOUT,
+    place: None,
     impact: Impact {
         harm: Harm::None,
         who: text(
@@ -67,11 +71,13 @@ const SCALING: Entry = Entry {
     remedies: Remedies::NoneNeeded(text("Nothing to do: this is routine.", "无需处理，这是正常流程。")),
     misreadings: &[],
     aliases: &[],
-    see_also: &[Reason::SuccessfulCreate, Reason::SuccessfulDelete],
+    scenario: None,
+    see_also: &["SuccessfulCreate", "SuccessfulDelete"],
 };
 
 const SUCCESSFUL_CREATE: Entry = Entry {
-    reason: Reason::SuccessfulCreate,
+    name: "SuccessfulCreate",
+    reason: Some(Reason::SuccessfulCreate),
     severity: Severity::Normal,
     category: Category::Workloads,
     status: Status::Current,
@@ -85,10 +91,13 @@ const SUCCESSFUL_CREATE: Entry = Entry {
     versions: REPLICA_SET_ERA,
     summary: text("A ReplicaSet made a pod", "ReplicaSet 创建了 Pod"),
     messages: &[message("Kubernetes, Portolan", "Created pod: {pod}")],
+    patterns: &[],
     meaning: text(
         "The pod object exists; it is not placed or started yet.",
         "Pod 对象已经存在，但还没有分配节点，也没有启动。",
     ),
+    frequency: frequency::ROLLOUT,
+    place: None,
     impact: Impact { harm: Harm::None, who: text("Nobody.", "无人受影响。") },
     chain: Chain {
         before: text("ScalingReplicaSet, or the loss of a pod.", "ScalingReplicaSet，或有 Pod 丢失。"),
@@ -102,11 +111,13 @@ const SUCCESSFUL_CREATE: Entry = Entry {
     )),
     misreadings: &[],
     aliases: &[],
-    see_also: &[Reason::ScalingReplicaSet, Reason::FailedCreate, Reason::Scheduled],
+    scenario: None,
+    see_also: &["ScalingReplicaSet", "FailedCreate", "Scheduled"],
 };
 
 const SUCCESSFUL_DELETE: Entry = Entry {
-    reason: Reason::SuccessfulDelete,
+    name: "SuccessfulDelete",
+    reason: Some(Reason::SuccessfulDelete),
     severity: Severity::Normal,
     category: Category::Workloads,
     status: Status::Current,
@@ -120,12 +131,15 @@ const SUCCESSFUL_DELETE: Entry = Entry {
     versions: REPLICA_SET_ERA,
     summary: text("A ReplicaSet deleted a pod", "ReplicaSet 删除了 Pod"),
     messages: &[message("Kubernetes, Portolan", "Deleted pod: {pod}")],
+    patterns: &[],
     meaning: text(
         "The pod was told to go because there were more than wanted. It has its grace period and \
          stays in the slices as terminating until it is gone.",
         "Pod 多于期望，因此被要求离开。它仍有宽限期，在消失之前以 terminating 状态留在 \
          EndpointSlice 中。",
     ),
+    frequency: frequency::ROLLOUT,
+    place: None,
     impact: Impact { harm: Harm::None, who: text("Nobody.", "无人受影响。") },
     chain: Chain {
         before: text("ScalingReplicaSet.", "ScalingReplicaSet。"),
@@ -135,11 +149,13 @@ const SUCCESSFUL_DELETE: Entry = Entry {
     remedies: Remedies::NoneNeeded(text("Nothing to do: this is routine.", "无需处理，这是正常流程。")),
     misreadings: &[],
     aliases: &[],
-    see_also: &[Reason::ScalingReplicaSet, Reason::Killing, Reason::FailedDelete],
+    scenario: None,
+    see_also: &["ScalingReplicaSet", "Killing", "FailedDelete"],
 };
 
 const FAILED_CREATE: Entry = Entry {
-    reason: Reason::FailedCreate,
+    name: "FailedCreate",
+    reason: Some(Reason::FailedCreate),
     severity: Severity::Warning,
     category: Category::Workloads,
     status: Status::Current,
@@ -163,12 +179,15 @@ const FAILED_CREATE: Entry = Entry {
             "Failed to create new replica set \"{name}\": {error}",
         ),
     ],
+    patterns: patterns::FAILED_CREATE,
     meaning: text(
         "The pod was refused before it existed: a quota, an admission rule, a missing \
          ServiceAccount or an invalid template. That is why there is no pod to describe.",
         "Pod 尚未存在就被拒绝：配额、准入规则、ServiceAccount 缺失，或模板不合法。正因如此，没有 \
          Pod 可供查看。",
     ),
+    frequency: frequency::REPLICA_RETRY,
+    place: Some(place::ON_REPLICA_SET),
     impact: Impact {
         harm: Harm::Medium,
         who: text(
@@ -216,16 +235,14 @@ const FAILED_CREATE: Entry = Entry {
             "拒绝的事件挂在 ReplicaSet 上；Deployment 只有 ReplicaFailure 这一状态。",
         ),
     )],
-    aliases: &[alias(
-        "ReplicaSetCreateError",
-        "Kubernetes, on the Deployment: the ReplicaSet itself was refused.",
-        "Kubernetes，挂在 Deployment 上：被拒绝的是 ReplicaSet 本身。",
-    )],
-    see_also: &[Reason::ScalingReplicaSet, Reason::SuccessfulCreate],
+    aliases: &[],
+    scenario: Some("pods-quota"),
+    see_also: &["ScalingReplicaSet", "SuccessfulCreate"],
 };
 
 const FAILED_DELETE: Entry = Entry {
-    reason: Reason::FailedDelete,
+    name: "FailedDelete",
+    reason: Some(Reason::FailedDelete),
     severity: Severity::Warning,
     category: Category::Workloads,
     status: Status::Current,
@@ -242,10 +259,13 @@ const FAILED_DELETE: Entry = Entry {
     versions: REPLICA_SET_ERA,
     summary: text("A ReplicaSet could not delete a pod", "ReplicaSet 删除 Pod 失败"),
     messages: &[message("Kubernetes, Portolan", "Error deleting: {error}")],
+    patterns: &[],
     meaning: text(
         "There is one pod too many, and it stays for now. It goes on serving.",
         "多出一个 Pod，暂时还留着，并且继续提供服务。",
     ),
+    frequency: frequency::REPLICA_RETRY,
+    place: None,
     impact: Impact {
         harm: Harm::Low,
         who: text("Nobody at once; the pod uses resources.", "暂时无人受影响；只是该 Pod 占用资源。"),
@@ -255,12 +275,14 @@ const FAILED_DELETE: Entry = Entry {
         after: text("Another try, with growing pauses.", "以越来越长的间隔重试。"),
     },
     checks: &[REPLICA_SETS, check("The error, in full.", "完整的错误。", "kubectl describe replicasets -n NAMESPACE")],
-    remedies: Remedies::Steps(&[remedy(
+    remedies: Remedies::Steps(&[risky(
         text("It goes on.", "持续出现。"),
         text("Delete the pod by hand and read the error that comes back.", "手工删除该 Pod，并看返回的错误。"),
         &["kubectl delete pod POD -n NAMESPACE"],
+        risk::POD_LOST,
     )]),
     misreadings: &[],
     aliases: &[],
-    see_also: &[Reason::ScalingReplicaSet, Reason::SuccessfulDelete],
+    scenario: None,
+    see_also: &["ScalingReplicaSet", "SuccessfulDelete"],
 };

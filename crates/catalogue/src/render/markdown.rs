@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use super::words;
+use crate::codes::{self, Code};
 use crate::lang::{Lang, Text};
-use crate::{Category, Entry, Message, Remedies, entries};
+use crate::{Category, Entry, Message, Pattern, Recognised, Remedies, entries};
 
 /// Said at the top of every generated file.
 const GENERATED: &str = "<!-- Generated from crates/catalogue: UPDATE_DOCS=1 cargo test -p portolan-catalogue -->\n\n";
@@ -16,11 +17,12 @@ pub fn markdown(entry: &Entry, lang: Lang) -> String {
         Lang::En => (Lang::Zh, "中文"),
         Lang::Zh => (Lang::En, "English"),
     };
-    line(&mut out, &format!("# {}\n", entry.reason));
-    line(&mut out, &format!("[{}](../{}/{}.md)\n", other.1, other.0.code(), entry.reason));
+    line(&mut out, &format!("# {}\n", entry.name));
+    line(&mut out, &format!("[{}](../{}/{}.md)\n", other.1, other.0.code(), entry.name));
     line(&mut out, &format!("{}\n", entry.summary.get(lang)));
     facts(&mut out, entry, lang);
     messages(&mut out, entry.messages, lang);
+    patterns(&mut out, entry.patterns, lang);
     for (heading, text) in [(words::MEANING, entry.meaning), (words::WHO, entry.impact.who)] {
         section(&mut out, heading, lang);
         line(&mut out, text.get(lang));
@@ -41,12 +43,17 @@ fn facts(out: &mut String, entry: &Entry, lang: Lang) {
         (words::TYPE, entry.severity.as_str().to_owned()),
         (words::FROM, entry.emitter.to_owned()),
         (words::OBJECT, words::object(entry, lang)),
+        (words::PLACE, entry.place.map_or("", |place| place.get(lang)).to_owned()),
         (words::CATEGORY, entry.category.name().get(lang).to_owned()),
         (words::VERSIONS, words::versions(entry.versions, lang)),
         (words::KUBERNETES, words::status(entry.status, lang)),
         (words::PORTOLAN, words::portolan(entry, lang)),
         (words::HARM, entry.impact.harm.name().get(lang).to_owned()),
+        (words::FREQUENCY, entry.frequency.get(lang).to_owned()),
     ] {
+        if value.is_empty() {
+            continue;
+        }
         line(out, &format!("| {} | {value} |", label.get(lang)));
     }
 }
@@ -66,6 +73,18 @@ fn messages(out: &mut String, messages: &[Message], lang: Lang) {
     }
 }
 
+fn patterns(out: &mut String, patterns: &[Pattern], lang: Lang) {
+    if patterns.is_empty() {
+        return;
+    }
+    section(out, words::PATTERNS, lang);
+    for pattern in patterns {
+        let code = pattern.code.map(|code| format!(" [{code}](codes/{code}.md)")).unwrap_or_default();
+        line(out, &format!("- `{}`  ", words::variant(pattern)));
+        line(out, &format!("  {}{code}", pattern.cause.get(lang)));
+    }
+}
+
 fn checks_and_remedies(out: &mut String, entry: &Entry, lang: Lang) {
     section(out, words::CHECKS, lang);
     for (number, check) in entry.checks.iter().enumerate() {
@@ -80,6 +99,10 @@ fn checks_and_remedies(out: &mut String, entry: &Entry, lang: Lang) {
                 line(out, &format!("- **{}** {}", step.when.get(lang), step.action.get(lang)));
                 if !step.commands.is_empty() {
                     code(out, "  ", "sh", step.commands);
+                }
+                if let Some(risk) = step.risk {
+                    let label = words::RISK.get(lang);
+                    line(out, &format!("\n  **{label}**{}{}", words::colon(lang), risk.get(lang)));
                 }
             }
         }
@@ -103,17 +126,95 @@ fn rest(out: &mut String, entry: &Entry, lang: Lang) {
             line(out, &format!("- `{}`{}{}", alias.name, words::colon(lang), alias.note.get(lang)));
         }
     }
+    scenario(out, entry.scenario, lang);
     section(out, words::SEE_ALSO, lang);
     let links: Vec<String> = entry.see_also.iter().map(|reason| format!("[{reason}]({reason}.md)")).collect();
     line(out, &words::enumerate(links.iter().map(String::as_str), lang));
+}
+
+fn scenario(out: &mut String, scenario: Option<&str>, lang: Lang) {
+    if let Some(name) = scenario {
+        section(out, words::SCENARIO, lang);
+        code(out, "", "sh", &[&words::run(name)]);
+    }
+}
+
+/// The page of one code: `docs/events/LANG/codes/CODE.md`.
+pub fn code_markdown(code: &Code, lang: Lang) -> String {
+    let mut out = String::from(GENERATED);
+    let other = match lang {
+        Lang::En => (Lang::Zh, "中文"),
+        Lang::Zh => (Lang::En, "English"),
+    };
+    line(&mut out, &format!("# {}\n", code.code));
+    line(&mut out, &format!("[{}](../../{}/codes/{}.md)\n", other.1, other.0.code(), code.code));
+    line(&mut out, code.title.get(lang));
+    for (heading, text) in super::code::parts(code) {
+        section(&mut out, heading, lang);
+        line(&mut out, text.get(lang));
+    }
+    scenario(&mut out, code.scenario, lang);
+    if !code.reasons.is_empty() {
+        section(&mut out, words::REASONS, lang);
+        let links: Vec<String> = code.reasons.iter().map(|reason| format!("[{reason}](../{reason}.md)")).collect();
+        line(&mut out, &words::enumerate(links.iter().map(String::as_str), lang));
+    }
+    out
+}
+
+/// The table of all codes: `docs/events/LANG/codes/README.md`.
+pub fn codes_index(lang: Lang) -> String {
+    let mut out = String::from(GENERATED);
+    let (title, other) = match lang {
+        Lang::En => ("Findings of `portolan diagnose`", "[中文](../../zh/codes/README.md) - [events](../README.md)"),
+        Lang::Zh => ("`portolan diagnose` 的诊断结论", "[English](../../en/codes/README.md) - [事件](../README.md)"),
+    };
+    line(&mut out, &format!("# {title}\n"));
+    line(&mut out, &format!("{other}\n"));
+    let heading = [words::CODE, words::LINK, words::SUMMARY].map(|heading| heading.get(lang));
+    line(&mut out, &format!("| {} |", heading.join(" | ")));
+    line(&mut out, "|---|---|---|");
+    for code in codes::all() {
+        line(&mut out, &format!("| [{0}]({0}.md) | {1} | {2} |", code.code, code.link, code.title.get(lang)));
+    }
+    out
+}
+
+/// What a pasted text was found to be.
+pub fn recognised_markdown(found: &[Recognised], lang: Lang) -> String {
+    let mut out = String::new();
+    for one in found {
+        let cause = one.pattern.map_or(words::NO_CAUSE, |pattern| pattern.cause);
+        line(&mut out, &format!("## {}\n", one.entry.name));
+        line(&mut out, &format!("{}\n", one.entry.summary.get(lang)));
+        line(&mut out, &format!("- **{}**{}{}", words::CAUSE.get(lang), words::colon(lang), cause.get(lang)));
+        if let Some(vendor) = one.vendor {
+            let provider = words::PROVIDER.get(lang);
+            line(&mut out, &format!("- **{provider}**{}`{}` ({})", words::colon(lang), vendor.code, vendor.vendor));
+        }
+        if let Some(code) = one.pattern.and_then(|pattern| codes::find(pattern.code?)) {
+            let title = code.title.get(lang);
+            let label = words::CODE.get(lang);
+            let colon = words::colon(lang);
+            line(&mut out, &format!("- **{label}**{colon}`{}`{colon}{title}", code.code));
+        }
+        out.push('\n');
+    }
+    out
 }
 
 /// The table of all entries: `docs/events/LANG/README.md`.
 pub fn index(lang: Lang) -> String {
     let mut out = String::from(GENERATED);
     let (title, other) = match lang {
-        Lang::En => ("Events of the Service network", "[中文](../zh/README.md) - [how to read this](../README.md)"),
-        Lang::Zh => ("Service 网络的事件", "[English](../en/README.md) - [阅读说明](../README.md)"),
+        Lang::En => (
+            "Events of the Service network",
+            "[中文](../zh/README.md) - [how to read this](../README.md) - [findings](codes/README.md)",
+        ),
+        Lang::Zh => (
+            "Service 网络的事件",
+            "[English](../en/README.md) - [阅读说明](../README.md) - [诊断结论](codes/README.md)",
+        ),
     };
     line(&mut out, &format!("# {title}\n"));
     line(&mut out, other);
@@ -124,7 +225,7 @@ pub fn index(lang: Lang) -> String {
         line(&mut out, "|---|---|---|---|---|---|");
         for entry in entries().iter().filter(|entry| entry.category == category) {
             let row = [
-                &format!("[{0}]({0}.md)", entry.reason),
+                &format!("[{0}]({0}.md)", entry.name),
                 entry.severity.as_str(),
                 entry.emitter,
                 entry.object,
@@ -142,7 +243,7 @@ fn aliases(out: &mut String, lang: Lang) {
     section(out, words::ALIASES, lang);
     for entry in entries() {
         for alias in entry.aliases {
-            line(out, &format!("- `{}` -> [{1}]({1}.md)", alias.name, entry.reason));
+            line(out, &format!("- `{}` -> [{1}]({1}.md)", alias.name, entry.name));
         }
     }
 }

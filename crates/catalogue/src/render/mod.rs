@@ -3,14 +3,19 @@
 //! Called by `portolan explain` and by the test that holds the files to the data. Pure: width, language and colour are
 //! the caller's decision.
 
+mod code;
+mod found;
 mod list;
 mod markdown;
 mod page;
+mod sheet;
 mod width;
 mod words;
 
+pub use code::{code_page, list_codes};
+pub use found::recognised;
 pub use list::list;
-pub use markdown::{index, markdown};
+pub use markdown::{code_markdown, codes_index, index, markdown, recognised_markdown};
 pub use page::page;
 pub use width::{display_width, wrap};
 

@@ -1,19 +1,17 @@
 //! One entry as a page for terminals.
 
-use super::width::{display_width, wrap};
+use super::sheet::{BOLD, GREEN, Sheet, YELLOW};
 use super::{Style, words};
-use crate::lang::{Lang, Text};
+use crate::lang::Lang;
 use crate::{Entry, Remedies, Severity};
-
-/// No terminal is narrower than this.
-const NARROWEST: usize = 40;
 
 /// `entry` as a page of `width` columns. Commands are never broken: they are there to be copied.
 pub fn page(entry: &Entry, lang: Lang, width: usize, style: Style) -> String {
-    let mut page = Page { out: String::new(), lang, width: width.max(NARROWEST), style };
+    let mut page = Sheet::new(lang, width, style);
     page.title(entry);
-    page.facts(entry);
+    page.entry_facts(entry);
     page.messages(entry);
+    page.patterns(entry);
     page.paragraph(words::MEANING, entry.meaning);
     page.paragraph(words::WHO, entry.impact.who);
     page.chain(entry);
@@ -21,48 +19,36 @@ pub fn page(entry: &Entry, lang: Lang, width: usize, style: Style) -> String {
     page.remedies(entry);
     page.misreadings(entry);
     page.aliases(entry);
+    page.scenario(entry.scenario);
     page.see_also(entry);
-    page.out
+    page.finish()
 }
 
-/// A page being written.
-struct Page {
-    out: String,
-    lang: Lang,
-    width: usize,
-    style: Style,
-}
-
-impl Page {
+impl Sheet {
     fn title(&mut self, entry: &Entry) {
         let colour = match entry.severity {
             Severity::Normal => GREEN,
             Severity::Warning => YELLOW,
         };
-        let name = self.paint(BOLD, entry.reason.as_str());
+        let name = self.paint(BOLD, entry.name);
         let severity = self.paint(colour, entry.severity.as_str());
         self.line(0, &format!("{name}  {severity}"));
         self.text(0, entry.summary.get(self.lang));
     }
 
-    fn facts(&mut self, entry: &Entry) {
+    fn entry_facts(&mut self, entry: &Entry) {
         let lang = self.lang;
-        let facts = [
-            (words::FROM, entry.emitter.to_owned()),
-            (words::OBJECT, words::object(entry, lang)),
+        let mut facts = vec![(words::FROM, entry.emitter.to_owned()), (words::OBJECT, words::object(entry, lang))];
+        facts.extend(entry.place.map(|place| (words::PLACE, place.get(lang).to_owned())));
+        facts.extend([
             (words::CATEGORY, entry.category.name().get(lang).to_owned()),
             (words::VERSIONS, words::versions(entry.versions, lang)),
             (words::KUBERNETES, words::status(entry.status, lang)),
             (words::PORTOLAN, words::portolan(entry, lang)),
             (words::HARM, entry.impact.harm.name().get(lang).to_owned()),
-        ];
-        self.blank();
-        let column = facts.iter().map(|(label, _)| display_width(label.get(lang))).max().unwrap_or_default();
-        for (label, value) in &facts {
-            let label = label.get(lang);
-            let padding = " ".repeat(column - display_width(label) + 2);
-            self.hanging(2, &format!("{label}{padding}"), value);
-        }
+            (words::FREQUENCY, entry.frequency.get(lang).to_owned()),
+        ]);
+        self.facts(&facts);
     }
 
     fn messages(&mut self, entry: &Entry) {
@@ -80,9 +66,24 @@ impl Page {
         }
     }
 
-    fn paragraph(&mut self, heading: Text, text: Text) {
-        self.heading(heading);
-        self.text(2, text.get(self.lang));
+    fn patterns(&mut self, entry: &Entry) {
+        if entry.patterns.is_empty() {
+            return;
+        }
+        self.heading(words::PATTERNS);
+        for pattern in entry.patterns {
+            self.hanging(2, "* ", &words::variant(pattern));
+            let code = pattern.code.map(|code| format!(" [{code}]")).unwrap_or_default();
+            self.text(4, &format!("{}{code}", pattern.cause.get(self.lang)));
+        }
+    }
+
+    /// How to see it happen.
+    pub(super) fn scenario(&mut self, scenario: Option<&str>) {
+        if let Some(name) = scenario {
+            self.heading(words::SCENARIO);
+            self.command(&words::run(name));
+        }
     }
 
     fn chain(&mut self, entry: &Entry) {
@@ -101,7 +102,7 @@ impl Page {
         }
     }
 
-    fn remedies(&mut self, entry: &Entry) {
+    pub(super) fn remedies(&mut self, entry: &Entry) {
         self.heading(words::REMEDIES);
         match entry.remedies {
             Remedies::NoneNeeded(why) => self.text(2, why.get(self.lang)),
@@ -111,6 +112,10 @@ impl Page {
                     self.text(4, step.action.get(self.lang));
                     for command in step.commands {
                         self.command(command);
+                    }
+                    if let Some(risk) = step.risk {
+                        let label = format!("{}{}", words::RISK.get(self.lang), words::colon(self.lang));
+                        self.hanging(4, &label, risk.get(self.lang));
                     }
                 }
             }
@@ -142,66 +147,15 @@ impl Page {
 
     fn see_also(&mut self, entry: &Entry) {
         self.heading(words::SEE_ALSO);
-        let names = words::enumerate(entry.see_also.iter().map(|reason| reason.as_str()), self.lang);
+        let names = words::enumerate(entry.see_also.iter().copied(), self.lang);
         self.text(2, &names);
-    }
-
-    fn heading(&mut self, heading: Text) {
-        self.blank();
-        let heading = self.paint(BOLD, heading.get(self.lang));
-        self.line(0, &heading);
-    }
-
-    fn command(&mut self, command: &str) {
-        let command = self.paint(CYAN, &format!("$ {command}"));
-        self.line(4, &command);
-    }
-
-    /// Wrapped text, indented.
-    fn text(&mut self, indent: usize, text: &str) {
-        for line in wrap(text, self.width - indent) {
-            self.line(indent, &line);
-        }
-    }
-
-    /// Wrapped text whose first line begins with `label` and whose other lines stand under the text.
-    fn hanging(&mut self, indent: usize, label: &str, text: &str) {
-        let under = indent + display_width(label);
-        for (number, line) in wrap(text, self.width - under).into_iter().enumerate() {
-            if number == 0 {
-                self.line(indent, &format!("{label}{line}"));
-            } else {
-                self.line(under, &line);
-            }
-        }
-    }
-
-    fn line(&mut self, indent: usize, line: &str) {
-        self.out.push_str(&" ".repeat(indent));
-        self.out.push_str(line);
-        self.out.push('\n');
-    }
-
-    fn blank(&mut self) {
-        self.out.push('\n');
-    }
-
-    fn paint(&self, colour: &str, text: &str) -> String {
-        match self.style {
-            Style::Plain => text.to_owned(),
-            Style::Ansi => format!("\x1b[{colour}m{text}\x1b[0m"),
-        }
     }
 }
 
-/// SGR parameters.
-const BOLD: &str = "1";
-const GREEN: &str = "32";
-const YELLOW: &str = "33";
-const CYAN: &str = "36";
-
 #[cfg(test)]
 mod tests {
+    use super::super::sheet::CYAN;
+    use super::super::width::display_width;
     use super::*;
     use crate::entries;
 
@@ -217,8 +171,8 @@ mod tests {
                         let text = line.trim().rsplit_once("  ").map_or(line.trim(), |(_, cell)| cell);
                         let one_word = !text.contains(' ');
                         let fits = display_width(line) <= width;
-                        assert!(fits || command || one_word, "{} {width}: {line:?}", entry.reason);
-                        assert_eq!(line.trim_end(), line, "{}", entry.reason);
+                        assert!(fits || command || one_word, "{} {width}: {line:?}", entry.name);
+                        assert_eq!(line.trim_end(), line, "{}", entry.name);
                     }
                 }
             }

@@ -1,7 +1,7 @@
 //! Headings, and the sentences that say a value of an entry in words.
 
 use crate::lang::{Lang, Text, text};
-use crate::{Bound, Entry, Message, Portolan, Status, Upstream, Versions};
+use crate::{Api, Bound, Entry, Message, Pattern, Portolan, Status, Upstream, Versions, vendor};
 
 pub(super) const TYPE: Text = text("Type", "类型");
 pub(super) const FROM: Text = text("From", "来源");
@@ -24,6 +24,20 @@ pub(super) const NOT_SO: Text = text("Not so", "误");
 pub(super) const ALIASES: Text = text("Other names", "其他名称");
 pub(super) const SEE_ALSO: Text = text("See also", "另见");
 pub(super) const REASON: Text = text("Reason", "事件原因");
+pub(super) const PLACE: Text = text("Found", "所在");
+pub(super) const FREQUENCY: Text = text("How often", "频率");
+pub(super) const PATTERNS: Text = text("What the text tells", "文字说明的原因");
+pub(super) const SCENARIO: Text = text("See it happen", "复现");
+pub(super) const RISK: Text = text("Risk", "风险");
+pub(super) const CODE: Text = text("Code", "诊断码");
+pub(super) const CODES: Text = text("Findings", "诊断结论");
+pub(super) const LINK: Text = text("Link", "环节");
+pub(super) const PROOF: Text = text("How it is proven", "如何证明");
+pub(super) const REASONS: Text = text("Events that come with it", "相关事件");
+pub(super) const CAUSE: Text = text("Cause", "原因");
+pub(super) const CAPTURED: Text = text("In the text", "文字内容");
+pub(super) const PROVIDER: Text = text("Provider's code", "提供方错误码");
+pub(super) const NO_CAUSE: Text = text("The text is none of the known variants.", "文字不属于任何已知的写法。");
 pub(super) const SUMMARY: Text = text("Summary", "说明");
 
 /// Punctuation between a term and its explanation.
@@ -46,10 +60,25 @@ pub(super) fn enumerate<'a>(names: impl IntoIterator<Item = &'a str>, lang: Lang
 /// `Service (v1 Event)`: the object, and the API that the Event is written through.
 pub(super) fn object(entry: &Entry, lang: Lang) -> String {
     let api = entry.api.as_str();
-    match lang {
-        Lang::En => format!("{} ({api} Event)", entry.object),
-        Lang::Zh => format!("{}（{api} Event）", entry.object),
+    match (entry.api, lang) {
+        (Api::Condition, Lang::En) => format!("{} ({api}, no Event)", entry.object),
+        (Api::Condition, Lang::Zh) => format!("{}（{api}，不是事件）", entry.object),
+        (_, Lang::En) => format!("{} ({api} Event)", entry.object),
+        (_, Lang::Zh) => format!("{}（{api} Event）", entry.object),
     }
+}
+
+/// What tells a variant of a message: its constant words, or the codes of providers.
+pub(super) fn variant(pattern: &Pattern) -> String {
+    match pattern.trouble {
+        None => pattern.template.to_owned(),
+        Some(trouble) => vendor::words_of(trouble).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// The command that makes a scenario happen.
+pub(super) fn run(scenario: &str) -> String {
+    format!("portolan lab run {scenario}")
 }
 
 /// `messages` with the label that each one needs: none when it is the same as the one before.
@@ -68,6 +97,8 @@ pub(super) fn status(status: Status, lang: Lang) -> String {
     match (status, lang) {
         (Status::Current, Lang::En) => "emits it under this name".to_owned(),
         (Status::Current, Lang::Zh) => "以此名称发出".to_owned(),
+        (Status::Legacy { instead: [] }, Lang::En) => "emitted it in the past, and nothing instead today".to_owned(),
+        (Status::Legacy { instead: [] }, Lang::Zh) => "曾经发出，现已不再使用，也没有替代".to_owned(),
         (Status::Legacy { .. }, Lang::En) => {
             format!("emitted it in the past and no longer does; look for {}", instead())
         }
@@ -91,11 +122,11 @@ pub(super) fn portolan(entry: &Entry, lang: Lang) -> String {
         (false, Lang::Zh) => "不会发出。",
     };
     let upstream = match (emits, entry.upstream(), lang) {
-        (false, ..) | (_, Upstream::Same, _) => String::new(),
-        (_, Upstream::Renamed(name), Lang::En) => format!(" In the upstream vocabulary it is {name}."),
-        (_, Upstream::Renamed(name), Lang::Zh) => format!("在 upstream 词表下改为 {name}。"),
-        (_, Upstream::Never, Lang::En) => " In the upstream vocabulary it is left out.".to_owned(),
-        (_, Upstream::Never, Lang::Zh) => "在 upstream 词表下不发。".to_owned(),
+        (false, ..) | (_, None | Some(Upstream::Same), _) => String::new(),
+        (_, Some(Upstream::Renamed(name)), Lang::En) => format!(" In the upstream vocabulary it is {name}."),
+        (_, Some(Upstream::Renamed(name)), Lang::Zh) => format!("在 upstream 词表下改为 {name}。"),
+        (_, Some(Upstream::Never), Lang::En) => " In the upstream vocabulary it is left out.".to_owned(),
+        (_, Some(Upstream::Never), Lang::Zh) => "在 upstream 词表下不发。".to_owned(),
     };
     format!("{verdict}{}{upstream}", when.get(lang))
 }
@@ -116,6 +147,8 @@ pub(super) fn versions(versions: Versions, lang: Lang) -> String {
 
 fn bound(bound: Bound, lang: Lang) -> Option<String> {
     match (bound, lang) {
+        (Bound::In(version), Lang::En) => Some(version.to_owned()),
+        (Bound::In(version), Lang::Zh) => Some(format!("{version} ")),
         (Bound::OrEarlier(version), Lang::En) => Some(format!("{version} or earlier")),
         (Bound::OrEarlier(version), Lang::Zh) => Some(format!("{version}（或更早）")),
         (Bound::Unverified(version), Lang::En) => Some(format!("{version} (unverified)")),

@@ -4,3 +4,4 @@
 mod docs;
 mod emitted;
 mod invariants;
+mod texts;
