@@ -30,7 +30,7 @@ pub use entry::{
     Status, Versions,
 };
 pub use lang::{Lang, Text};
-pub use pattern::Pattern;
+pub use pattern::{Captured, Pattern};
 pub use reason::{Reason, Severity};
 pub use recognise::{Recognised, recognise};
 pub use search::{find, nearest};

@@ -21,17 +21,40 @@ pub struct Pattern {
     pub samples: &'static [&'static str],
 }
 
-/// A variable part and what stood in it.
-pub type Captured = (&'static str, String);
+/// A variable part of a text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Captured {
+    /// Its name in the template.
+    pub name: &'static str,
+    /// What stood there.
+    pub value: String,
+}
 
 impl Pattern {
     /// What stands in the holes, if `text` is of this variant.
     pub fn matches(&self, text: &str) -> Option<Vec<Captured>> {
+        self.matches_folded(&Folded::new(text))
+    }
+
+    pub(crate) fn matches_folded(&self, text: &Folded<'_>) -> Option<Vec<Captured>> {
         let captured = matches(self.template, text)?;
         match self.trouble {
-            Some(trouble) if vendor::classify(text) != Some(trouble) => None,
+            Some(trouble) if vendor::classify(text.text) != Some(trouble) => None,
             _ => Some(captured),
         }
+    }
+}
+
+/// A text beside itself in lower case: many templates are held against one text. Only ASCII letters change, so places in
+/// the one are places in the other.
+pub(crate) struct Folded<'a> {
+    text: &'a str,
+    lower: String,
+}
+
+impl<'a> Folded<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, lower: text.to_ascii_lowercase() }
     }
 }
 
@@ -70,9 +93,8 @@ pub(crate) fn weight(template: &str) -> usize {
 }
 
 /// What stands in the holes of `template`, if its constant parts are all in `text`, in order.
-pub(crate) fn matches(template: &'static str, text: &str) -> Option<Vec<Captured>> {
-    // Only ASCII letters change, so places in the one are places in the other.
-    let lower = text.to_ascii_lowercase();
+pub(crate) fn matches(template: &'static str, folded: &Folded<'_>) -> Option<Vec<Captured>> {
+    let Folded { text, lower } = folded;
     let mut captured = Vec::new();
     let mut open: Option<&'static str> = None;
     let mut at = 0;
@@ -98,7 +120,7 @@ pub(crate) fn matches(template: &'static str, text: &str) -> Option<Vec<Captured
 fn capture(captured: &mut Vec<Captured>, name: &'static str, text: &str) {
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '"' || c == '\'');
     if !name.is_empty() && !text.is_empty() {
-        captured.push((name, text.to_owned()));
+        captured.push(Captured { name, value: text.to_owned() });
     }
 }
 
@@ -110,7 +132,10 @@ mod tests {
 
     #[test]
     fn holes_catch_what_is_between_the_constant_parts() {
-        let caught = |template, text| matches(template, text);
+        let caught = |template, text| {
+            let parts = matches(template, &Folded::new(text))?.into_iter();
+            Some(parts.map(|part| (part.name, part.value)).collect::<Vec<_>>())
+        };
         assert_eq!(
             caught("port {port} of {name}", "Port 80 of web"),
             Some(vec![("port", "80".to_owned()), ("name", "web".to_owned())])
@@ -133,9 +158,9 @@ mod tests {
         #[test]
         fn any_text_is_taken(text in "\\PC{0,60}") {
             for template in ["{a}", "a {b} c", "error: {error}", "{x}: {y}"] {
-                if let Some(captured) = matches(template, &text) {
-                    for (_, part) in captured {
-                        prop_assert!(text.contains(&part));
+                if let Some(captured) = matches(template, &Folded::new(&text)) {
+                    for part in captured {
+                        prop_assert!(text.contains(&part.value));
                     }
                 }
             }
@@ -144,8 +169,9 @@ mod tests {
         #[test]
         fn a_filled_template_matches(one in "[a-z0-9.]{1,8}", two in "[a-z0-9.]{1,8}") {
             let text = format!("Port {one} is not within the range {two}; recreate");
-            let captured = matches("Port {port} is not within the range {range}; recreate", &text).expect("it was made of it");
-            prop_assert_eq!(captured, vec![("port", one), ("range", two)]);
+            let captured = matches("Port {port} is not within the range {range}; recreate", &Folded::new(&text)).expect("it was made of it");
+            let of = |name, value| Captured { name, value };
+            prop_assert_eq!(captured, vec![of("port", one), of("range", two)]);
         }
     }
 }

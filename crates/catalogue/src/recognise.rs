@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use crate::pattern::{Captured, matches, weight};
+use crate::pattern::{Captured, Folded, matches, weight};
 use crate::vendor::{self, Vendor};
 use crate::{Entry, Pattern, Status, entries};
 
@@ -69,36 +69,39 @@ fn in_line(line: &str) -> Vec<Recognised> {
 /// The entry, its reason being known.
 fn of_entry(entry: &'static Entry, message: &str, line: &str) -> Recognised {
     // What is before the reason, as in a log, may hold the message too.
-    let fits = |text: &str| entry.patterns.iter().find_map(|pattern| Some((pattern, pattern.matches(text)?)));
-    let (pattern, captured) = match fits(message).or_else(|| fits(line)) {
+    let fits =
+        |text: &Folded<'_>| entry.patterns.iter().find_map(|pattern| Some((pattern, pattern.matches_folded(text)?)));
+    let text = Folded::new(message);
+    let (pattern, captured) = match fits(&text).or_else(|| fits(&Folded::new(line))) {
         Some((pattern, captured)) => (Some(pattern), captured),
-        None => (None, entry.messages.iter().find_map(|known| caught(known.template, message)).unwrap_or_default()),
+        None => (None, entry.messages.iter().find_map(|known| caught(known.template, &text)).unwrap_or_default()),
     };
     Recognised { entry, pattern, captured, vendor: vendor::code_in(line) }
 }
 
 /// What stands in the holes of a message, if the message is there.
-fn caught(template: &'static str, text: &str) -> Option<Vec<Captured>> {
+fn caught(template: &'static str, text: &Folded<'_>) -> Option<Vec<Captured>> {
     if weight(template) == 0 { None } else { matches(template, text) }
 }
 
 /// The entries whose messages or variants are in the line, the one with the most constant text first.
 fn by_message(line: &str) -> Vec<Recognised> {
-    let text = message(line);
+    let message = message(line);
+    let text = Folded::new(message);
     let mut found: Vec<(usize, Recognised)> = Vec::new();
     for entry in entries() {
         let of_pattern = |pattern: &'static Pattern| {
             let weight = weight(pattern.template);
-            (weight >= ENOUGH && pattern.matches(text).is_some()).then_some(weight)
+            (weight >= ENOUGH && pattern.matches_folded(&text).is_some()).then_some(weight)
         };
         let of_template = |template: &'static str| {
             let weight = weight(template);
-            (weight >= ENOUGH && matches(template, text).is_some()).then_some(weight)
+            (weight >= ENOUGH && matches(template, &text).is_some()).then_some(weight)
         };
         let patterns = entry.patterns.iter().filter_map(of_pattern);
         let messages = entry.messages.iter().filter_map(|known| of_template(known.template));
         if let Some(weight) = patterns.chain(messages).max() {
-            found.push((weight, of_entry(entry, text, line)));
+            found.push((weight, of_entry(entry, message, line)));
         }
     }
     // Between equals: who knows the cause, then what Kubernetes says before what it does not, then the catalogue's order.

@@ -3,7 +3,7 @@
 use crate::{Entry, entries};
 
 /// How many suggestions [`nearest`] gives at most.
-const SUGGESTIONS: usize = 5;
+pub(crate) const SUGGESTIONS: usize = 5;
 
 /// The entry of this name or alias, whatever its case.
 pub fn find(name: &str) -> Option<&'static Entry> {
@@ -35,7 +35,7 @@ pub fn nearest(name: &str) -> Vec<&'static Entry> {
 
 /// How far `candidate` is from what was typed; `None` when it is not worth suggesting. Typing errors come first, then
 /// names that begin with the word, then names that contain it.
-fn cost(wanted: &str, candidate: &str) -> Option<usize> {
+pub(crate) fn cost(wanted: &str, candidate: &str) -> Option<usize> {
     const PREFIX: usize = 100;
     const SUBSTRING: usize = 200;
     const FAR: usize = 300;

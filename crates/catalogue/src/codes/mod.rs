@@ -12,6 +12,7 @@ mod traffic;
 use serde::Serialize;
 
 use crate::lang::Text;
+use crate::search::{SUGGESTIONS, cost};
 
 /// One kind of finding.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -39,6 +40,14 @@ pub struct Code {
 /// Every code, in the order of the links of the chain.
 pub fn all() -> impl Iterator<Item = &'static Code> {
     GROUPS.iter().flat_map(|group| group.iter())
+}
+
+/// The codes whose names are like `name`, nearest first, five at most.
+pub fn nearest(name: &str) -> Vec<&'static Code> {
+    let wanted = name.trim().to_ascii_lowercase();
+    let mut ranked: Vec<_> = all().filter_map(|code| Some((cost(&wanted, code.code)?, code))).collect();
+    ranked.sort_by_key(|(cost, _)| *cost);
+    ranked.into_iter().take(SUGGESTIONS).map(|(_, code)| code).collect()
 }
 
 /// The code of this name, whatever its case.

@@ -36,8 +36,9 @@ impl Sheet {
         if let Some(vendor) = one.vendor {
             facts.push((words::PROVIDER, format!("{} ({}): {}", vendor.code, vendor.vendor, vendor.message)));
         }
-        let captured = one.captured.iter().filter(|(name, _)| *name != "error" && *name != "causes");
-        let captured: Vec<String> = captured.map(|(name, value)| format!("{name} = {value}")).collect();
+        // The error is what was pasted, and the cause says what it means.
+        let captured = one.captured.iter().filter(|part| !["error", "causes"].contains(&part.name));
+        let captured: Vec<String> = captured.map(|part| format!("{} = {}", part.name, part.value)).collect();
         if !captured.is_empty() {
             facts.push((words::CAPTURED, captured.join("; ")));
         }

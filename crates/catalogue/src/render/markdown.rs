@@ -224,19 +224,27 @@ pub fn index(lang: Lang) -> String {
         line(&mut out, &format!("| {} |", heading.map(|heading| heading.get(lang)).join(" | ")));
         line(&mut out, "|---|---|---|---|---|---|");
         for entry in entries().iter().filter(|entry| entry.category == category) {
-            let row = [
-                &format!("[{0}]({0}.md)", entry.name),
-                entry.severity.as_str(),
-                entry.emitter,
-                entry.object,
-                entry.status.word().get(lang),
-                entry.summary.get(lang),
-            ];
-            line(&mut out, &format!("| {} |", row.join(" | ")));
+            let link = format!("[{0}]({0}.md)", entry.name);
+            line(&mut out, &format!("| {} |", row(entry, &link, lang).join(" | ")));
         }
     }
     aliases(&mut out, lang);
     out
+}
+
+/// The reasons of `entries` as one table, without links.
+pub fn table(entries: &[&Entry], lang: Lang) -> String {
+    let heading = [words::REASON, words::TYPE, words::FROM, words::OBJECT, words::KUBERNETES, words::SUMMARY];
+    let mut out = format!("| {} |\n|---|---|---|---|---|---|\n", heading.map(|heading| heading.get(lang)).join(" | "));
+    for entry in entries {
+        line(&mut out, &format!("| {} |", row(entry, entry.name, lang).join(" | ")));
+    }
+    out
+}
+
+/// The cells of an entry, `name` in the first.
+fn row<'a>(entry: &Entry, name: &'a str, lang: Lang) -> [&'a str; 6] {
+    [name, entry.severity.as_str(), entry.emitter, entry.object, entry.status.word().get(lang), entry.summary.get(lang)]
 }
 
 fn aliases(out: &mut String, lang: Lang) {

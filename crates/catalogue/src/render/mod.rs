@@ -15,7 +15,7 @@ mod words;
 pub use code::{code_page, list_codes};
 pub use found::recognised;
 pub use list::list;
-pub use markdown::{code_markdown, codes_index, index, markdown, recognised_markdown};
+pub use markdown::{code_markdown, codes_index, index, markdown, recognised_markdown, table};
 pub use page::page;
 pub use width::{display_width, wrap};
 

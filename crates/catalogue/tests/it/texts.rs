@@ -134,7 +134,7 @@ fn remedies_that_break_something_say_so() {
         for step in steps {
             let breaks =
                 |command: &&str| ["kubectl delete", "kubectl drain", "restart"].iter().any(|w| command.contains(w));
-            let risky = step.commands.iter().any(|command| breaks(command));
+            let risky = step.commands.iter().any(breaks);
             assert!(!risky || step.risk.is_some(), "{}: {:?}", entry.name, step.commands);
         }
     }

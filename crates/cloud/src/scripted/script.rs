@@ -227,7 +227,7 @@ impl Refusal {
 
     pub(crate) fn error(&self) -> CloudError {
         let known = vendor::lookup(&self.code);
-        let class = self.class.or_else(|| known.map(|known| known.class)).unwrap_or(Class::Other);
+        let class = self.class.or_else(|| known.map(|known| known.trouble.into())).unwrap_or(Class::Other);
         let message = self.message.clone().or_else(|| known.map(|known| known.message.to_owned()));
         let error = CloudError::new(class, self.code.clone(), message.unwrap_or_else(|| "refused".to_owned()));
         CloudError { retry_after: self.retry_after, ..error }

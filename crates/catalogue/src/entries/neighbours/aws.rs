@@ -27,8 +27,7 @@ const COMMON: Entry = Entry {
     category: Category::LoadBalancer,
     status: Status::ThirdParty { by: "the AWS Load Balancer Controller" },
     portolan: Portolan {
-        emits: false,
-        when: text("Never: it drives no such controller.", "从不：它不驱动这样的控制器。"),
+        emits: false, when: text("It drives no such controller.", "它不驱动这样的控制器。")
     },
     emitter: "service",
     object: "Service",

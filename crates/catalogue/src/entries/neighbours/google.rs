@@ -16,8 +16,7 @@ const COMMON: Entry = Entry {
     category: Category::LoadBalancer,
     status: Status::ThirdParty { by: "the Google Cloud provider" },
     portolan: Portolan {
-        emits: false,
-        when: text("Never: its provider has no such limit.", "从不：它的提供方没有这种限制。"),
+        emits: false, when: text("Its provider has no such limit.", "它的提供方没有这种限制。")
     },
     emitter: "g-cloudprovider",
     object: "Service",

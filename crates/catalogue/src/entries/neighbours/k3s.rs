@@ -15,10 +15,7 @@ const COMMON: Entry = Entry {
     severity: Severity::Warning,
     category: Category::LoadBalancer,
     status: Status::ThirdParty { by: "k3s" },
-    portolan: Portolan {
-        emits: false,
-        when: text("Never: its balancers are no pods.", "从不：它的负载均衡器不是 Pod。"),
-    },
+    portolan: Portolan { emits: false, when: text("Its balancers are no pods.", "它的负载均衡器不是 Pod。") },
     emitter: "service-controller",
     object: "Service",
     api: Api::Core,

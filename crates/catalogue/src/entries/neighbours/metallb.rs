@@ -27,8 +27,8 @@ const COMMON: Entry = Entry {
     portolan: Portolan {
         emits: false,
         when: text(
-            "Never: Portolan's own addresses are told by IPAllocated and IPNotAllocated.",
-            "从不：Portolan 自己的地址由 IPAllocated 和 IPNotAllocated 报告。",
+            "Portolan's own addresses are told by IPAllocated and IPNotAllocated.",
+            "Portolan 自己的地址由 IPAllocated 和 IPNotAllocated 报告。",
         ),
     },
     emitter: "metallb-controller",

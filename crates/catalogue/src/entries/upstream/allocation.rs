@@ -23,10 +23,7 @@ const COMMON: Entry = Entry {
     status: Status::Current,
     portolan: Portolan {
         emits: false,
-        when: text(
-            "Never: its record of addresses and ports cannot come to this.",
-            "从不：它的地址和端口登记不会出现这种情况。",
-        ),
+        when: text("Its record of addresses and ports cannot come to this.", "它的地址和端口登记不会出现这种情况。"),
     },
     emitter: "",
     object: "Service",

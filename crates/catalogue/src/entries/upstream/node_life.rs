@@ -25,7 +25,7 @@ const COMMON: Entry = Entry {
     status: Status::Current,
     portolan: Portolan {
         emits: false,
-        when: text("Never: its nodes come and go with its own agents.", "从不：它的节点随自己的代理而来去。"),
+        when: text("Its nodes come and go with its own agents.", "它的节点随自己的代理而来去。"),
     },
     emitter: "node-controller",
     object: "Node",

@@ -20,10 +20,7 @@ const COMMON: Entry = Entry {
     severity: Severity::Warning,
     category: Category::Node,
     status: Status::Current,
-    portolan: Portolan {
-        emits: false,
-        when: text("Never: its proxy has no such part.", "从不：它的代理没有这一部分。"),
-    },
+    portolan: Portolan { emits: false, when: text("Its proxy has no such part.", "它的代理没有这一部分。") },
     emitter: "kube-proxy",
     object: "Node",
     api: Api::Events,

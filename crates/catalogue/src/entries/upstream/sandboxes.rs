@@ -30,8 +30,8 @@ const COMMON: Entry = Entry {
     portolan: Portolan {
         emits: false,
         when: text(
-            "Never: its node agent has no such moment, or says it in other words.",
-            "从不：它的节点代理没有这种情形，或以别的方式说明。",
+            "Its node agent has no such moment, or says it in other words.",
+            "它的节点代理没有这种情形，或以别的方式说明。",
         ),
     },
     emitter: "kubelet",

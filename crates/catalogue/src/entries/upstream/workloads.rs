@@ -17,10 +17,7 @@ const COMMON: Entry = Entry {
     status: Status::Current,
     portolan: Portolan {
         emits: false,
-        when: text(
-            "Never: it has no such controller, or says FailedCreate.",
-            "从不：它没有这样的控制器，或以 FailedCreate 说明。",
-        ),
+        when: text("It has no such controller, or says FailedCreate.", "它没有这样的控制器，或以 FailedCreate 说明。"),
     },
     emitter: "",
     object: "Pod",
