@@ -17,7 +17,7 @@ ROOTS = [
         "Binding", "ConfigMap", "Endpoints", "Event", "Namespace", "Node", "Pod", "Secret", "Service", "ServiceAccount")),
     "apps.v1.Deployment", "apps.v1.ReplicaSet",
     "autoscaling.v1.Scale", "coordination.v1.Lease", "discovery.v1.EndpointSlice", "events.v1.Event",
-    "networking.v1.IPAddress", "networking.v1.ServiceCIDR", "policy.v1.Eviction",
+    "networking.v1.IPAddress", "networking.v1.NetworkPolicy", "networking.v1.ServiceCIDR", "policy.v1.Eviction",
     "authentication.v1.SelfSubjectReview", "authorization.v1.SelfSubjectAccessReview",
     "authorization.v1.SelfSubjectRulesReview",
 ]

@@ -97,6 +97,7 @@ pub(crate) enum Model {
     ServiceAccount,
     EndpointSlice,
     Lease,
+    NetworkPolicy,
     ServiceCidr,
     IpAddress,
     Deployment,

@@ -8,7 +8,7 @@ mod service;
 
 use serde_json::{Value, json};
 
-use crate::json::{at, items_mut, object, set_default, set_default_text, take, text};
+use crate::json::{at, items_mut, list, object, set_default, set_default_text, take, text};
 use crate::resource::Model;
 
 pub(crate) use service::is_external as is_external_service;
@@ -49,6 +49,7 @@ pub(crate) fn apply(model: Model, value: &mut Value) {
             }
         }
         Model::EndpointSlice => endpoint_slice(value),
+        Model::NetworkPolicy => network_policy(object(value, "spec")),
         Model::ConfigMap
         | Model::ServiceAccount
         | Model::CoreEvent
@@ -66,6 +67,17 @@ fn condition_times(value: &mut Value) {
         items_mut(object(value, "status"), "conditions")
             .for_each(|condition| set_default(condition, "lastTransitionTime", Value::Null));
     }
+}
+
+/// A policy is about egress only if it says so.
+fn network_policy(spec: &mut Value) {
+    for direction in ["ingress", "egress"] {
+        for rule in items_mut(spec, direction) {
+            items_mut(rule, "ports").for_each(|port| set_default_text(port, "protocol", "TCP"));
+        }
+    }
+    let types = if list(spec, "egress").is_empty() { json!(["Ingress"]) } else { json!(["Ingress", "Egress"]) };
+    set_default(spec, "policyTypes", types);
 }
 
 fn deployment(spec: &mut Value) {

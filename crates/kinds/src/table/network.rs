@@ -1,4 +1,4 @@
-//! Rows of Services, Endpoints, EndpointSlices, ServiceCIDRs and IPAddresses.
+//! Rows of Services, Endpoints, EndpointSlices, ServiceCIDRs, IPAddresses and NetworkPolicies.
 
 use std::collections::BTreeSet;
 
@@ -57,6 +57,11 @@ fn service_ports(service: &Value) -> String {
         }
     });
     ports.collect::<Vec<_>>().join(",")
+}
+
+pub(super) fn network_policy(policy: &Value, now: Timestamp) -> Vec<Value> {
+    let selector = at(policy, "spec.podSelector").cloned().unwrap_or_default();
+    vec![name(policy), or_none(&selector_text(&selector), "<none>").into(), age(policy, now)]
 }
 
 pub(super) fn endpoints(endpoints: &Value, now: Timestamp) -> Vec<Value> {

@@ -9,6 +9,7 @@ mod event;
 mod meta;
 mod names;
 mod pod;
+mod policy;
 mod probe;
 pub(crate) mod report;
 pub(crate) mod service;
@@ -65,6 +66,7 @@ fn kind(report: &mut Report, model: Model, object: &Value, old: Option<&Value>) 
         Model::ConfigMap => core::config_map(report, object),
         Model::Secret => core::secret(report, object),
         Model::Lease => core::lease(report, object),
+        Model::NetworkPolicy => policy::network_policy(report, object),
         // Of a stored one only the change is judged.
         Model::ServiceCidr if old.is_some() => {}
         Model::ServiceCidr => core::service_cidr(report, object),
@@ -86,7 +88,12 @@ fn change(report: &mut Report, model: Model, new: &Value, old: &Value) {
         Model::ServiceCidr => core::service_cidr_update(report, new, old),
         Model::IpAddress => core::ip_address_update(report, new, old),
         Model::CoreEvent | Model::NewEvent => event::update(report, model, new, old),
-        Model::Endpoints | Model::Namespace | Model::ServiceAccount | Model::Lease | Model::Review => {}
+        Model::Endpoints
+        | Model::Namespace
+        | Model::ServiceAccount
+        | Model::Lease
+        | Model::NetworkPolicy
+        | Model::Review => {}
     }
 }
 

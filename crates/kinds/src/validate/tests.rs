@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod addresses;
+mod policies;
 mod workloads;
 
 use serde_json::{Value, json};
