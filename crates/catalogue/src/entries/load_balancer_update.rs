@@ -32,7 +32,7 @@ const UPDATED: Entry = Entry {
         message("Kubernetes, Portolan", "Updated load balancer with new hosts"),
         message("k3s servicelb", "Updated LoadBalancer with new IPs: {old} -> {new}"),
     ],
-    patterns: &[],
+    patterns: patterns::UPDATED_LOAD_BALANCER,
     meaning: text(
         "A node came, went, was excluded or included again by its label, or got another provider \
          ID, and the balancer now sends to the new set. Nothing else of the balancer was \

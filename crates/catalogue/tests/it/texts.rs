@@ -73,6 +73,116 @@ fn every_sample_is_recognised_in_the_columns_of_kubectl() {
     }
 }
 
+/// Samples of guides to these events, some of which no release has ever said: row, reason, code.
+const GUIDES: &[(&str, &str, Option<&str>)] = &[
+    ("Normal  EnsuringLoadBalancer   30s   service-controller  Ensuring load balancer", "EnsuringLoadBalancer", None),
+    (
+        "Normal  CreatedLoadBalancer   5s  service-controller  Created load balancer a1.elb.example",
+        "CreatedLoadBalancer",
+        None,
+    ),
+    (
+        "Normal  UpdatedLoadBalancer  5s    service-controller  Updated load balancer with new ports",
+        "UpdatedLoadBalancer",
+        None,
+    ),
+    (
+        "Warning  UpdateLoadBalancerFailed  30s   service-controller  Error updating load balancer with new hosts \
+         map[10.0.1.5:{}]: failed to ensure load balancer: RequestLimitExceeded: Request limit exceeded",
+        "UpdateLoadBalancerFailed",
+        Some("load-balancer-update-failed"),
+    ),
+    (
+        "Warning  DeleteLoadBalancerFailed  10s   service-controller  Error deleting load balancer: DependencyViolation: \
+         Cannot delete load balancer with active targets",
+        "DeleteLoadBalancerFailed",
+        Some("load-balancer-delete-failed"),
+    ),
+    (
+        "Warning  UnAvailableLoadBalancer  10s   service-controller  All backend nodes are unhealthy",
+        "UnAvailableLoadBalancer",
+        Some("load-balancer-backends-unhealthy"),
+    ),
+    (
+        "Warning  SyncLoadBalancerFailed   10s   service-controller  Error syncing load balancer: failed to ensure load \
+         balancer: unable to resolve endpoint",
+        "SyncLoadBalancerFailed",
+        Some("load-balancer-provider-unreachable"),
+    ),
+    (
+        "Warning  FailedToCreateEndpoint   10s   endpoint-controller  Failed to create endpoint: etcdserver: request \
+         timed out",
+        "FailedToCreateEndpoint",
+        Some("endpoints-disagree"),
+    ),
+    (
+        "Warning  FailedToUpdateEndpoint   10s   endpoint-controller  Failed to update endpoint: etcdserver: request is \
+         too large",
+        "FailedToUpdateEndpoint",
+        Some("endpoints-disagree"),
+    ),
+    (
+        "Warning  HostPortConflict  30s   kubelet  hostPort 8080 is already in use by another pod or process",
+        "HostPortConflict",
+        Some("host-port-conflict"),
+    ),
+    (
+        "Warning  FailedSync        30s   kubelet  error determining status: rpc error: code = Unknown desc = failed to \
+         check port availability: bind: address already in use",
+        "FailedSync",
+        Some("host-port-conflict"),
+    ),
+    (
+        "Warning  DNSConfigForming  30s   kubelet  Forming DNS configmap with mode ClusterFirst failed: unable to read \
+         config path \"/etc/resolv.conf\": open /etc/resolv.conf: no such file or directory",
+        "DNSConfigForming",
+        Some("node-resolv-conf-broken"),
+    ),
+    (
+        "Warning  DNSConfigForming  10s   kubelet  Forming DNS configmap failed: cannot find service \"kube-dns\" in \
+         namespace \"kube-system\"",
+        "DNSConfigForming",
+        Some("dns-service-missing"),
+    ),
+    (
+        "Warning  IPNotAllocated  30s   service-controller  Failed to allocate external IP: IP pool exhausted",
+        "IPNotAllocated",
+        Some("load-balancer-pool-exhausted"),
+    ),
+];
+
+#[test]
+fn samples_of_guides_are_recognised_true_or_not() {
+    for (row, reason, code) in GUIDES {
+        let found = recognise(row);
+        let first = found.first().map(|one| (one.entry.name, one.pattern.and_then(|pattern| pattern.code)));
+        assert_eq!(first, Some((*reason, *code)), "{row}");
+    }
+}
+
+/// Reasons that Kubernetes has around Services, in any release from 1.25 on.
+const UPSTREAM: &str = "EnsuringLoadBalancer EnsuredLoadBalancer DeletingLoadBalancer DeletedLoadBalancer \
+    UpdatedLoadBalancer UpdateLoadBalancerFailed DeleteLoadBalancerFailed UnAvailableLoadBalancer \
+    SyncLoadBalancerFailed Type LoadBalancerSourceRanges LoadbalancerIP UID ExternalTrafficPolicy HealthCheckNodePort \
+    ExternalIP FailedToCreateEndpoint FailedToUpdateEndpoint FailedToUpdateEndpointSlices FailedToListPods \
+    FailedToListEndpointSlices TopologyAwareHintsEnabled TopologyAwareHintsDisabled InvalidIPAddress \
+    TooManyAddressesToMirror ClusterIPNotValid ClusterIPNotAllocated ClusterIPAlreadyAllocated ClusterIPOutOfRange \
+    ServiceCIDRFull UnknownError IPAddressNotAllocated IPAddressWrongReference PortNotAllocated PortAlreadyAllocated \
+    PortOutOfRange PortRangeFull KubernetesServiceCIDRError KubernetesDefaultServiceCIDRError \
+    KubernetesDefaultServiceCIDRInconsistent FailedToCreateRoute HostIPsIPFamilyMismatch DeletingNode \
+    DeletingNodeFailed DNSConfigForming MissingClusterDNS CheckLimitsForResolvConf FailedCreatePodSandBox \
+    FailedScheduling NodePorts BackOff FailedDaemonPod FailedSync NetworkNotReady SandboxChanged CIDRNotAvailable \
+    CIDRAssignmentFailed Starting FailedToStartServiceHealthcheck FailedToStartProxierHealthcheck \
+    FailedToStartMetricServer IPVSDeprecation KubeProxyIncorrectIPVersion Scheduled NodeNotReady NodeReady Started \
+    RegisteredNode RemovingNode TaintManagerEviction FailedKillPod Killing Unhealthy Created Pulled Evicted";
+
+#[test]
+fn every_upstream_reason_around_services_is_found() {
+    for name in UPSTREAM.split_whitespace() {
+        assert!(find(name).is_some(), "{name}");
+    }
+}
+
 /// Whether a text of one is a text of the other as well, so that the text alone cannot tell them apart.
 fn says_the_same(entry: &Entry, other: &Entry, sample: &str) -> bool {
     entry.name == other.name || other.patterns.iter().any(|pattern| pattern.matches(sample).is_some())

@@ -350,20 +350,68 @@ pub(in super::super) const DELETE_LOAD_BALANCER_FAILED: &[Pattern] = &[
     },
 ];
 
-pub(in super::super) const UN_AVAILABLE_LOAD_BALANCER: &[Pattern] = &[Pattern {
-    template: "There are no available nodes for LoadBalancer",
-    trouble: None,
-    cause: text(
-        "Every node is excluded: by the label \
+pub(in super::super) const UN_AVAILABLE_LOAD_BALANCER: &[Pattern] = &[
+    Pattern {
+        template: "There are no available nodes for LoadBalancer",
+        trouble: None,
+        cause: text(
+            "Every node is excluded: by the label \
              `node.kubernetes.io/exclude-from-external-load-balancers`, by the taint of the \
              autoscaler, by being deleted, or there is none. Endpoints and readiness have no part in \
              it.",
-        "所有节点都被排除：带有 `node.kubernetes.io/exclude-from-external-load-balancers` 标签、带\
+            "所有节点都被排除：带有 `node.kubernetes.io/exclude-from-external-load-balancers` 标签、带\
              有自动扩缩容的污点、正在删除，或根本没有节点。与端点和就绪状态无关。",
-    ),
-    code: Some("load-balancer-without-nodes"),
-    samples: &["There are no available nodes for LoadBalancer"],
-}];
+        ),
+        code: Some("load-balancer-without-nodes"),
+        samples: &["There are no available nodes for LoadBalancer"],
+    },
+    Pattern {
+        template: "All backend nodes are unhealthy",
+        trouble: None,
+        cause: text(
+            "No release says this: the service controller never looks at health checks. Ask the \
+             provider for the health of its targets.",
+            "没有任何版本会发出这段文字：service-controller 从不看健康检查。请向提供方查询后端的健康状\
+             况。",
+        ),
+        code: Some("load-balancer-backends-unhealthy"),
+        samples: &["All backend nodes are unhealthy"],
+    },
+];
+
+pub(in super::super) const UPDATED_LOAD_BALANCER: &[Pattern] = &[
+    Pattern {
+        template: "with new hosts",
+        trouble: None,
+        cause: text(
+            "The set of eligible nodes changed, and the balancer follows.",
+            "可用节点的集合有变化，负载均衡器已跟上。",
+        ),
+        code: None,
+        samples: &["Updated load balancer with new hosts"],
+    },
+    Pattern {
+        template: "with new IPs: {old} -> {new}",
+        trouble: None,
+        cause: text(
+            "k3s: the balancer pods are ready on other nodes than before.",
+            "k3s：负载均衡 Pod 就绪的节点有变化。",
+        ),
+        code: None,
+        samples: &["Updated LoadBalancer with new IPs: [] -> [192.0.2.1]"],
+    },
+    Pattern {
+        template: "with new ports",
+        trouble: None,
+        cause: text(
+            "No release says this: a change of ports shows as EnsuringLoadBalancer and \
+             EnsuredLoadBalancer.",
+            "没有任何版本会发出这段文字：端口变更显示为 EnsuringLoadBalancer 和 EnsuredLoadBalancer。",
+        ),
+        code: None,
+        samples: &["Updated load balancer with new ports"],
+    },
+];
 
 pub(in super::super) const IP_NOT_ALLOCATED: &[Pattern] = &[
     Pattern {

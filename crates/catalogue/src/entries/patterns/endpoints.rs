@@ -112,6 +112,17 @@ pub(in super::super) const ENDPOINTS_REFUSED: &[Pattern] = &[
         samples: &["Failed to update endpoint default/web: Too many requests, please try again later."],
     },
     Pattern {
+        template: "rate limit",
+        trouble: None,
+        cause: text(
+            "The controller's own limit of calls, or that of the API server, makes it wait; it is \
+             tried again.",
+            "控制器自身或 API Server 的调用限额让它等待；会重试。",
+        ),
+        code: Some("endpoints-disagree"),
+        samples: &["Failed to update endpoint default/web: client rate limiter Wait returned an error: rate limited"],
+    },
+    Pattern {
         template: "connection refused",
         trouble: None,
         cause: text("The API server was not there at that moment.", "当时 API Server 不可达。"),
@@ -227,6 +238,18 @@ pub(in super::super) const SLICES_REFUSED: &[Pattern] = &[
         code: Some("slices-write-refused"),
         samples: &["Error updating Endpoint Slices for Service default/web: failed to update web-abcde \
              EndpointSlice for Service default/web: Too many requests, please try again later."],
+    },
+    Pattern {
+        template: "rate limit",
+        trouble: None,
+        cause: text(
+            "The controller's own limit of calls, or that of the API server, makes it wait; it is \
+             tried again.",
+            "控制器自身或 API Server 的调用限额让它等待；会重试。",
+        ),
+        code: Some("slices-write-refused"),
+        samples: &["Error updating Endpoint Slices for Service default/web: failed to update web-abcde \
+             EndpointSlice for Service default/web: client rate limiter Wait returned an error: rate limited"],
     },
     Pattern {
         template: "connection refused",

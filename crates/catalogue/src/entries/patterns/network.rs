@@ -89,6 +89,28 @@ pub(in super::super) const DNS_CONFIG_FORMING: &[Pattern] = &[
         samples: &["Forming DNS config with policy Default failed: open /etc/resolv.conf: no such file or directory"],
     },
     Pattern {
+        template: "Forming DNS configmap{how}: no such file or directory",
+        trouble: None,
+        cause: text(
+            "The node's resolv.conf is not there. Kubernetes shows that as FailedCreatePodSandBox, and \
+             the pod waits.",
+            "节点的 resolv.conf 不存在。Kubernetes 显示为 FailedCreatePodSandBox，Pod 在等待。",
+        ),
+        code: Some("node-resolv-conf-broken"),
+        samples: &["Forming DNS configmap with mode ClusterFirst failed: unable to read config path \
+             \"/etc/resolv.conf\": open /etc/resolv.conf: no such file or directory"],
+    },
+    Pattern {
+        template: "lookup {name}: no such host",
+        trouble: None,
+        cause: text(
+            "A name was not resolved; the kubelet itself never does that for a pod. Look at the DNS pods.",
+            "某个名称解析不到；kubelet 自己不会替 Pod 解析。请检查 DNS 的 Pod。",
+        ),
+        code: Some("dns-not-answering"),
+        samples: &["Forming DNS configmap failed: lookup kube-dns.kube-system: no such host"],
+    },
+    Pattern {
         template: "cannot find service \"{service}\"",
         trouble: None,
         cause: text(

@@ -3,17 +3,32 @@
 use crate::Pattern;
 use crate::lang::text;
 
-pub(in super::super) const FAILED_SYNC: &[Pattern] = &[Pattern {
-    template: "error determining status: {error}",
-    trouble: None,
-    cause: text(
-        "The kubelet could not ask the container runtime how the pod is. It is not a check of \
+pub(in super::super) const FAILED_SYNC: &[Pattern] = &[
+    Pattern {
+        template: "address already in use",
+        trouble: None,
+        cause: text(
+            "A program in the pod or its runtime found a port taken. The reason itself only says that \
+             the state of the pod could not be read; nobody checked the port.",
+            "Pod 内的程序或其运行时发现端口被占用。这个 reason 本身只表示读不到 Pod 的状态，并没有人检\
+             查端口。",
+        ),
+        code: Some("host-port-conflict"),
+        samples: &["error determining status: rpc error: code = Unknown desc = failed to check port availability: \
+             bind: address already in use"],
+    },
+    Pattern {
+        template: "error determining status: {error}",
+        trouble: None,
+        cause: text(
+            "The kubelet could not ask the container runtime how the pod is. It is not a check of \
              ports, whatever the inner text.",
-        "kubelet 没能向容器运行时问到 Pod 的状态。无论内层文字如何，都与端口检查无关。",
-    ),
-    code: None,
-    samples: &["error determining status: rpc error: code = Unavailable desc = connection error"],
-}];
+            "kubelet 没能向容器运行时问到 Pod 的状态。无论内层文字如何，都与端口检查无关。",
+        ),
+        code: Some("pods-status-unknown"),
+        samples: &["error determining status: rpc error: code = Unavailable desc = connection error"],
+    },
+];
 
 pub(in super::super) const FAILED_SCHEDULING: &[Pattern] = &[
     Pattern {
