@@ -26,6 +26,7 @@ mod view;
 mod words;
 
 pub mod evidence;
+pub mod lint;
 pub mod render;
 pub mod stored;
 pub mod timeline;

@@ -125,6 +125,11 @@ fn relative_distance(a: &str, b: &str) -> f64 {
     if contained { distance.min(0.4) } else { distance }
 }
 
+/// Whether two words are at most `edits` letters apart. Cheap for words of different length.
+pub(crate) fn within(a: &str, b: &str, edits: usize) -> bool {
+    a.len().abs_diff(b.len()) <= 4 * edits && edit_distance(a, b) <= edits
+}
+
 /// Insertions, deletions, changes and swaps of neighbours (optimal string alignment).
 fn edit_distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());

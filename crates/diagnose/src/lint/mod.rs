@@ -19,6 +19,7 @@ mod objects;
 mod practices;
 mod read;
 mod references;
+pub mod render;
 mod rules;
 mod values;
 mod world;
@@ -31,7 +32,7 @@ use serde::Serialize;
 
 pub use annotations::{Annotation, Provider, known as known_annotations};
 pub use read::{ReadError, Source, read};
-pub use rules::{RULES, Rule, Text, rule};
+pub use rules::{RULES, Rule, rule};
 
 use crate::Words;
 use objects::Object;

@@ -41,6 +41,8 @@ pub(super) struct Object {
     pub(super) value: Value,
     pub(super) spot: Spot,
     pub(super) ignores: Vec<String>,
+    /// Fields that must be text and are a number or a truth value, with what was written; the value has them as text.
+    pub(super) unquoted: Vec<(String, String)>,
 }
 
 /// `KIND/NAME` as kubectl takes it.
@@ -64,6 +66,9 @@ impl Object {
     }
 }
 
+/// A source, its text, and the documents in it.
+type Parsed<'a> = (&'a Source, &'a str, Vec<Result<Document, Broken>>);
+
 /// What was found in the sources.
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
@@ -76,7 +81,7 @@ pub(super) struct Loaded {
 /// Parses all sources; what is broken or no manifest goes to the sink.
 pub(super) fn load(sources: &[Source], options: &Options, sink: &mut Sink) -> Loaded {
     let mut loaded = Loaded::default();
-    let mut parsed = Vec::new();
+    let mut parsed: Vec<Parsed<'_>> = Vec::new();
     for (place, source) in sources.iter().enumerate() {
         loaded.order.entry(source.name.clone()).or_insert(place);
         match &source.content {
@@ -157,15 +162,14 @@ fn broken_in(source: &Source, text: &str, broken: &Broken, sink: &mut Sink) {
 }
 
 /// Files that a Kustomization names as patches: parts of objects, which no rule can judge.
-fn kustomize_patches(parsed: &[(&Source, &String, Vec<Result<Document, Broken>>)]) -> HashSet<String> {
+fn kustomize_patches(parsed: &[Parsed<'_>]) -> HashSet<String> {
     let mut patches = HashSet::new();
     for (source, _, documents) in parsed {
         let folder = std::path::Path::new(&source.name).parent().unwrap_or(std::path::Path::new(""));
-        let kustomizations =
-            documents.iter().flatten().filter(|document| {
-                let kind = document.value["kind"].as_str();
-                matches!(kind, Some("Kustomization" | "Component")) || source.name.ends_with("kustomization.yaml")
-            });
+        let kustomizations = documents.iter().flatten().filter(|document| {
+            let kind = document.value["kind"].as_str();
+            matches!(kind, Some("Kustomization" | "Component")) || source.name.ends_with("kustomization.yaml")
+        });
         for document in kustomizations {
             for list in ["patches", "patchesStrategicMerge", "patchesJson6902"] {
                 for patch in document.value[list].as_array().into_iter().flatten() {
@@ -185,50 +189,84 @@ fn document_in(source: &Source, document: Document, options: &Options, loaded: &
         let remedy = words!("Keep one; kubectl takes the last.", "只保留一个；kubectl 取最后一个。");
         sink.at("yaml-duplicate-key", &source.name, *line, message, Some(remedy));
     }
-    flatten(source, document.source.as_ref(), document.value, document.spot, options, loaded, 0);
+    let place = Place { source, chart: document.source.as_ref(), options };
+    flatten(&place, document.value, document.spot, 0, loaded, sink);
 }
 
-fn flatten(
-    source: &Source,
-    chart: Option<&String>,
-    value: Value,
-    spot: Spot,
-    options: &Options,
-    loaded: &mut Loaded,
-    depth: usize,
-) {
+/// Where a document is from.
+struct Place<'a> {
+    source: &'a Source,
+    chart: Option<&'a String>,
+    options: &'a Options,
+}
+
+/// Lists of lists of lists end here.
+const LISTS: usize = 8;
+
+fn flatten(place: &Place<'_>, mut value: Value, spot: Spot, depth: usize, loaded: &mut Loaded, sink: &mut Sink) {
     let (Some(api_version), Some(kind)) = (value["apiVersion"].as_str(), value["kind"].as_str()) else { return };
     let (api_version, kind) = (api_version.to_owned(), kind.to_owned());
-    if kind.ends_with("List") && value["items"].is_array() && depth < 8 {
-        let mut value = value;
+    if kind.ends_with("List") && value["items"].is_array() && depth < LISTS {
         let items = value["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
         for (index, item) in items.into_iter().enumerate() {
             if let Some(lines) = spot.item("items", index) {
                 let lines = lines.clone();
-                flatten(source, chart, item, lines, options, loaded, depth + 1);
+                flatten(place, item, lines, depth + 1, loaded, sink);
             }
         }
         return;
     }
+    if !matches!(value["metadata"], Value::Null | Value::Object(_)) {
+        let message = words!("metadata is no mapping", "metadata 不是映射");
+        sink.at("manifest-wrong-type", &place.source.name, spot.line_of("metadata"), message, None);
+        value["metadata"] = Value::Null;
+    }
+    let unquoted = quote(&mut value, &kind);
     let metadata = &value["metadata"];
     let name = metadata["name"].as_str().or(metadata["generateName"].as_str()).unwrap_or_default();
     let namespace = match metadata["namespace"].as_str().filter(|namespace| !namespace.is_empty()) {
         _ if CLUSTER_WIDE.contains(&kind.as_str()) => "",
         Some(namespace) => namespace,
-        None if options.namespace.is_empty() => "default",
-        None => &options.namespace,
+        None if place.options.namespace.is_empty() => "default",
+        None => &place.options.namespace,
     };
     let ignores = metadata["annotations"][IGNORE].as_str().map(codes).unwrap_or_default();
     loaded.objects.push(Object {
-        file: source.name.clone(),
-        source: chart.cloned(),
+        file: place.source.name.clone(),
+        source: place.chart.cloned(),
         key: ObjectKey::new(namespace, name),
         kind,
         api_version,
         value,
         spot,
         ignores,
+        unquoted,
     });
+}
+
+/// Maps of text to text, by where they are.
+const TEXTS: [&str; 5] = [
+    "/metadata/labels",
+    "/metadata/annotations",
+    "/spec/selector/matchLabels",
+    "/spec/template/metadata/labels",
+    "/spec/template/metadata/annotations",
+];
+
+/// Puts quotes where they were forgotten, so that one missing pair does not hide everything else; says where.
+fn quote(value: &mut Value, kind: &str) -> Vec<(String, String)> {
+    let mut unquoted = Vec::new();
+    let selector = (kind == "Service").then_some("/spec/selector");
+    for pointer in TEXTS.into_iter().chain(selector) {
+        let Some(texts) = value.pointer_mut(pointer).and_then(Value::as_object_mut) else { continue };
+        let path = pointer.trim_start_matches('/').replace('/', ".");
+        for (key, text) in texts.iter_mut().filter(|(_, text)| text.is_boolean() || text.is_number()) {
+            let written = text.to_string();
+            *text = Value::from(written.as_str());
+            unquoted.push((format!("{path}[{key}]"), written));
+        }
+    }
+    unquoted
 }
 
 /// `a, b` -> codes.
@@ -252,7 +290,10 @@ fn twice(objects: &[Object], sink: &mut Sink) {
                 let (file, line) = (&other.file, other.spot.line);
                 let message = words!("{object} is already in {file}:{line}", "{object} 已在 {file}:{line} 中定义");
                 let remedy = words!("Keep one; what is applied last wins.", "只保留一个；后应用的会覆盖先应用的。");
-                sink.about("manifest-duplicate", object, "metadata.name", message, Some(remedy));
+                // Two files may well be two environments.
+                let code =
+                    if other.file == object.file { "manifest-duplicate" } else { "manifest-duplicate-elsewhere" };
+                sink.about(code, object, "metadata.name", message, Some(remedy));
             }
         }
     }

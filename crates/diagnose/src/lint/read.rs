@@ -132,3 +132,6 @@ fn folder(path: &Path, depth: usize, sources: &mut Vec<Source>) -> Result<(), Re
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -191,7 +191,11 @@ impl Builder {
                     Value::String(Cow::into_owned(text))
                 };
                 let spot = Spot { line: at, parts: Parts::Scalar };
-                self.put(Built { value, spot, nodes: 1, depth: 1 }, anchor, if plain { Put::Plain } else { Put::Other });
+                self.put(
+                    Built { value, spot, nodes: 1, depth: 1 },
+                    anchor,
+                    if plain { Put::Plain } else { Put::Other },
+                );
             }
             Event::Alias(anchor) => match self.anchors.get(&anchor) {
                 Some(built) if self.nodes + built.nodes > MAX_NODES => self.too_large(at),

@@ -29,7 +29,6 @@ fn plain_scalars_mean_what_kubectl_reads() {
         ("a: ~", json!(null)),
         ("a:", json!(null)),
         ("a: !!str 80", json!("80")),
-        ("a: -", json!("-")),
         ("a: +-1", json!("+-1")),
         ("a: |\n  b\n  c\n", json!("b\nc\n")),
     ];

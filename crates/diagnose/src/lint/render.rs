@@ -1,0 +1,194 @@
+//! A report for people, for tickets and for code review tools. JSON is the report itself.
+
+use std::fmt::Write;
+
+use portolan_catalogue::Lang;
+use serde_json::Value;
+
+use super::{Level, Problem, RULES, Report, Rule};
+use crate::render::sarif;
+
+const BOLD: &str = "\x1b[1m";
+const DIM: &str = "\x1b[2m";
+const RED: &str = "\x1b[31m";
+const YELLOW: &str = "\x1b[33m";
+const CYAN: &str = "\x1b[36m";
+const RESET: &str = "\x1b[0m";
+
+/// How many of a kind are named before the rest is counted.
+const SHOWN: usize = 5;
+
+/// `file:line: level [code] object: message`, the remedy below it, and one line at the end. `hidden` is how many notes
+/// the level leaves out.
+pub fn text(report: &Report, lang: Lang, colour: bool, hidden: usize) -> String {
+    let mut out = String::new();
+    let paint = |style: &str, text: &str| if colour { format!("{style}{text}{RESET}") } else { text.to_owned() };
+    for problem in &report.problems {
+        let style = match problem.level {
+            Level::Error => RED,
+            Level::Warning => YELLOW,
+            Level::Note => CYAN,
+        };
+        let place = paint(BOLD, &format!("{}:{}:", problem.file, problem.line));
+        let level = paint(style, problem.level.as_str());
+        let code = paint(DIM, &format!("[{}]", problem.code));
+        // Writing into a String cannot fail.
+        let _ = writeln!(out, "{place} {level} {code} {}{}", subject(problem), problem.message.get(lang));
+        if let Some(remedy) = &problem.remedy {
+            let _ = writeln!(out, "    {}", remedy.get(lang));
+        }
+    }
+    if !report.problems.is_empty() {
+        out.push('\n');
+    }
+    let _ = writeln!(out, "{}", paint(BOLD, &summary(report, lang, hidden)));
+    if let Some(unknown) = unknown(report, lang) {
+        let _ = writeln!(out, "{unknown}");
+    }
+    out
+}
+
+/// `service/web (namespace shop, web/templates/service.yaml): `.
+fn subject(problem: &Problem) -> String {
+    let Some(object) = &problem.object else { return String::new() };
+    let namespace = problem.namespace.as_deref().filter(|namespace| *namespace != "default");
+    let more: Vec<String> =
+        namespace.map(|namespace| format!("-n {namespace}")).into_iter().chain(problem.source.clone()).collect();
+    if more.is_empty() { format!("{object}: ") } else { format!("{object} ({}): ", more.join(", ")) }
+}
+
+fn summary(report: &Report, lang: Lang, hidden: usize) -> String {
+    let (objects, files) = (report.objects, report.files);
+    let (errors, warnings) = (report.count(Level::Error), report.count(Level::Warning));
+    let notes = report.count(Level::Note);
+    let mut line = match lang {
+        Lang::En => format!("{objects} objects in {files} files: {errors} errors, {warnings} warnings"),
+        Lang::Zh => format!("{files} 个文件中有 {objects} 个对象：{errors} 个错误，{warnings} 个警告"),
+    };
+    let mut add = |count: usize, en: &str, zh: &str| {
+        if count > 0 {
+            let _ = match lang {
+                Lang::En => write!(line, ", {count} {en}"),
+                Lang::Zh => write!(line, "，{count} {zh}"),
+            };
+        }
+    };
+    add(notes, "notes", "条提示");
+    add(hidden, "notes not shown (--level note)", "条提示未显示（--level note）");
+    add(report.ignored, "ignored", "条已忽略");
+    add(report.other_files.len(), "files without objects to look at", "个文件没有可检查的对象");
+    line
+}
+
+/// What other files would settle.
+fn unknown(report: &Report, lang: Lang) -> Option<String> {
+    if report.unknown.is_empty() {
+        return None;
+    }
+    let named: Vec<&str> = report.unknown.keys().take(SHOWN).map(String::as_str).collect();
+    let mut list = named.join(", ");
+    let rest = report.unknown.len().saturating_sub(SHOWN);
+    if rest > 0 {
+        let _ = write!(list, ", +{rest}");
+    }
+    Some(match lang {
+        Lang::En => format!("Not in these files, so neither right nor wrong: {list}"),
+        Lang::Zh => format!("不在这些文件中，无法判断对错：{list}"),
+    })
+}
+
+/// A table for a ticket or a pull request.
+pub fn markdown(report: &Report, lang: Lang, hidden: usize) -> String {
+    let mut out = format!("{}\n", summary(report, lang, hidden));
+    if !report.problems.is_empty() {
+        out.push_str(match lang {
+            Lang::En => "\n| where | level | code | object | finding |\n|---|---|---|---|---|\n",
+            Lang::Zh => "\n| 位置 | 级别 | 代码 | 对象 | 问题 |\n|---|---|---|---|---|\n",
+        });
+    }
+    for problem in &report.problems {
+        let object = problem.object.as_deref().unwrap_or_default();
+        let mut finding = problem.message.get(lang).to_owned();
+        if let Some(remedy) = &problem.remedy {
+            let _ = write!(finding, "<br>{}", remedy.get(lang));
+        }
+        let (file, line, level, code) = (&problem.file, problem.line, problem.level.as_str(), problem.code);
+        let finding = finding.replace('|', "\\|").replace('\n', " ");
+        let _ = writeln!(out, "| {file}:{line} | {level} | `{code}` | {object} | {finding} |");
+    }
+    if let Some(unknown) = unknown(report, lang) {
+        let _ = writeln!(out, "\n{unknown}");
+    }
+    out
+}
+
+/// SARIF 2.1.0.
+pub fn sarif(report: &Report, lang: Lang) -> Value {
+    let rules: Vec<sarif::Rule> = all_rules()
+        .map(|rule| sarif::Rule {
+            code: rule.code.to_owned(),
+            title: rule.title.get(lang).to_owned(),
+            help: rule.why.get(lang).to_owned(),
+            level: rule.level,
+        })
+        .collect();
+    let results: Vec<sarif::Result> = report
+        .problems
+        .iter()
+        .map(|problem| {
+            let mut message = format!("{}{}", subject(problem), problem.message.get(lang));
+            if let Some(remedy) = &problem.remedy {
+                let _ = write!(message, "\n{}", remedy.get(lang));
+            }
+            let location = sarif::Location::File { path: problem.file.clone(), line: problem.line };
+            sarif::Result { rule: problem.code.to_owned(), level: problem.level, message, location }
+        })
+        .collect();
+    sarif::log(&rules, &results)
+}
+
+fn all_rules() -> impl Iterator<Item = &'static Rule> {
+    RULES.iter().flat_map(|group| group.iter())
+}
+
+/// The list of rules, for the prompt.
+pub fn rules(lang: Lang) -> String {
+    let mut out = String::new();
+    for rule in all_rules() {
+        let _ = writeln!(out, "{} ({})\n    {}", rule.code, rule.level.as_str(), rule.title.get(lang));
+        let _ = writeln!(out, "    {}", rule.why.get(lang));
+    }
+    out
+}
+
+/// The list of rules and that of the clouds' annotations, as docs/lint.md has them.
+pub fn rules_markdown(lang: Lang) -> String {
+    let mut out = String::new();
+    out.push_str(match lang {
+        Lang::En => "| code | level | what | why |\n|---|---|---|---|\n",
+        Lang::Zh => "| 代码 | 级别 | 含义 | 原因 |\n|---|---|---|---|\n",
+    });
+    for rule in all_rules() {
+        let (title, why) = (rule.title.get(lang), rule.why.get(lang));
+        let _ = writeln!(out, "| `{}` | {} | {title} | {why} |", rule.code, rule.level.as_str());
+    }
+    out
+}
+
+/// One cloud's annotations as a table.
+pub fn annotations_markdown(provider: super::Provider, lang: Lang) -> String {
+    let mut out = String::from(match lang {
+        Lang::En => "| annotation | value | read by |\n|---|---|---|\n",
+        Lang::Zh => "| 注解 | 值 | 由谁读取 |\n|---|---|---|\n",
+    });
+    for annotation in super::known_annotations(provider) {
+        let (en, zh) = annotation.value.describe();
+        let mut value = if lang == Lang::En { en } else { zh }.replace('|', "\\|");
+        if let Some(deprecated) = annotation.deprecated {
+            let _ = write!(value, ". {}", deprecated.get(lang));
+        }
+        let readers: Vec<&str> = annotation.readers.iter().map(|reader| reader.as_str()).collect();
+        let _ = writeln!(out, "| `{}` | {value} | {} |", annotation.name, readers.join(", "));
+    }
+    out
+}

@@ -1,0 +1,562 @@
+//! For each rule a manifest on which it must fire, and the same made right.
+
+use std::fmt::Write;
+
+/// One rule's pair.
+pub(super) struct Row {
+    pub(super) code: &'static str,
+    pub(super) bad: String,
+    pub(super) good: String,
+}
+
+/// Rules whose proof needs more than one manifest as text: they have tests of their own.
+pub(super) const ELSEWHERE: [&str; 3] = ["annotation-other-cloud", "manifest-duplicate-elsewhere", "yaml-too-large"];
+
+pub(super) fn named_service(name: &str, spec: &str) -> String {
+    format!("apiVersion: v1\nkind: Service\nmetadata:\n  name: {name}\nspec: {spec}\n")
+}
+
+pub(super) fn service(spec: &str) -> String {
+    named_service("web", spec)
+}
+
+pub(super) fn annotated(annotations: &str, spec: &str) -> String {
+    format!("apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  annotations:\n    {annotations}\nspec: {spec}\n")
+}
+
+pub(super) fn ingress(service: &str, port: &str) -> String {
+    format!(
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{name: i}}\nspec:\n  rules:\n  - http:\n      paths:\n      - path: /\n        pathType: Prefix\n        backend: {{service: {{name: {service}, port: {{{port}}}}}}}\n"
+    )
+}
+
+const CONTAINER: &str = "containers: [{name: c, image: i, ports: [{name: http, containerPort: 8080}], readinessProbe: {httpGet: {path: /, port: http}}}]";
+
+/// A Deployment whose pods have these labels; `spec` are lines of the pod's spec, or empty for a good one.
+pub(super) fn deployment(name: &str, labels: &str, spec: &str) -> String {
+    workload("Deployment", name, labels, spec, "replicas: 2")
+}
+
+fn workload(kind: &str, name: &str, labels: &str, spec: &str, more: &str) -> String {
+    let spec = if spec.is_empty() { CONTAINER } else { spec };
+    format!(
+        "apiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec:\n  {more}\n  selector: {{matchLabels: {labels}}}\n  template:\n    metadata: {{labels: {labels}}}\n    spec: {{{spec}}}\n"
+    )
+}
+
+fn pair(first: &str, second: &str) -> String {
+    format!("{first}---\n{second}")
+}
+
+/// A Service in front of good pods.
+fn with_pods(spec: &str) -> String {
+    pair(&service(spec), &deployment("web", "{app: web}", ""))
+}
+
+/// Pods behind a Service.
+fn behind(service_spec: &str, pod_spec: &str) -> String {
+    pair(&service(service_spec), &deployment("web", "{app: web}", pod_spec))
+}
+
+const PLAIN: &str = "{selector: {app: web}, ports: [{port: 80, targetPort: http}]}";
+const BALANCER: &str = "{type: LoadBalancer, selector: {app: web}, ports: [{name: http, port: 80, targetPort: http}]}";
+
+fn balancer(fields: &str) -> String {
+    service(&format!(
+        "{{type: LoadBalancer, {fields}, selector: {{app: web}}, ports: [{{name: http, port: 80, targetPort: http}}]}}"
+    ))
+}
+
+fn rule(code: &'static str, bad: impl Into<String>, good: impl Into<String>) -> Row {
+    Row { code, bad: bad.into(), good: good.into() }
+}
+
+/// The same annotations twice: bad and good.
+fn annotations(code: &'static str, bad: &str, good: &str) -> Row {
+    rule(code, annotated(bad, BALANCER), annotated(good, BALANCER))
+}
+
+const AWS: &str = "service.beta.kubernetes.io/aws-load-balancer-";
+const AZURE: &str = "service.beta.kubernetes.io/azure-";
+
+/// `NAME=VALUE;NAME=VALUE` under a prefix.
+fn under(prefix: &str, settings: &str) -> String {
+    let mut text = String::new();
+    for (index, setting) in settings.split(';').enumerate() {
+        let (name, value) = setting.split_once('=').expect("NAME=VALUE");
+        let indent = if index == 0 { "" } else { "\n    " };
+        let _ = write!(text, "{indent}{prefix}{name}: \"{value}\"");
+    }
+    text
+}
+
+pub(super) fn rows() -> Vec<Row> {
+    let mut rows = manifests();
+    rows.extend(references());
+    rows.extend(chain());
+    rows.extend(clouds());
+    rows.extend(practices());
+    rows
+}
+
+fn manifests() -> Vec<Row> {
+    vec![
+        rule("yaml-invalid", "apiVersion: v1\nkind: [Service\n", service(PLAIN)),
+        rule("yaml-duplicate-key", service("{selector: {app: web, app: web}, ports: [{port: 80}]}"), service(PLAIN)),
+        rule(
+            "template-not-rendered",
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: {{ .Values.name }}\n",
+            service(PLAIN),
+        ),
+        rule("template-not-rendered", named_service("\"{{ .Values.name }}\"", PLAIN), service(PLAIN)),
+        // Braces in quotes elsewhere are nobody's template.
+        rule(
+            "template-not-rendered",
+            "{{- if .Values.a }}\nkind: Service\n{{- end }}\n",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  rule: \"{{ $labels.pod }}\"\n",
+        ),
+        rule("not-kubernetes", "replicas: 3\nimage: web\n", service(PLAIN)),
+        rule(
+            "manifest-invalid",
+            service("{selector: {app: web}, ports: [{port: 80}, {port: 81}]}"),
+            service("{selector: {app: web}, ports: [{name: a, port: 80}, {name: b, port: 81}]}"),
+        ),
+        rule(
+            "manifest-unknown-field",
+            service("{selector: {app: web}, ports: [{port: 80, target: 80}]}"),
+            service(PLAIN),
+        ),
+        rule(
+            "manifest-unknown-field",
+            service("{topologyKeys: [\"*\"], selector: {app: web}, ports: [{port: 80}]}"),
+            service(PLAIN),
+        ),
+        rule(
+            "manifest-wrong-type",
+            annotated("example.com/a: true", PLAIN),
+            annotated("example.com/a: \"true\"", PLAIN),
+        ),
+        rule("manifest-wrong-type", service("{selector: {app: web}, ports: [{port: \"80\"}]}"), service(PLAIN)),
+        rule(
+            "manifest-wrong-type",
+            "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: a}\nspec: {template: 3}\n",
+            service(PLAIN),
+        ),
+        rule(
+            "manifest-duplicate",
+            pair(&service(PLAIN), &service(PLAIN)),
+            pair(&service(PLAIN), &named_service("api", PLAIN)),
+        ),
+        rule(
+            "lint-ignore-unknown",
+            annotated("portolan.dev/lint-ignore: no-such-code", PLAIN),
+            annotated("portolan.dev/lint-ignore: practice-host-port", PLAIN),
+        ),
+    ]
+}
+
+fn references() -> Vec<Row> {
+    let route = |name: &str, more: &str| {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: r}}\nspec:\n  rules:\n  - backendRefs: [{{name: {name}, {more}}}]\n"
+        )
+    };
+    let members = |service: &str| workload("StatefulSet", "db", "{app: db}", "", &format!("serviceName: {service}"));
+    let grant = "---\napiVersion: gateway.networking.k8s.io/v1beta1\nkind: ReferenceGrant\nmetadata: {name: g, namespace: other}\nspec:\n  from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: default}]\n  to: [{group: \"\", kind: Service}]\n";
+    let probe = |port: &str| {
+        format!(
+            "containers: [{{name: c, image: i, ports: [{{name: http, containerPort: 8080}}], readinessProbe: {{httpGet: {{path: /, port: {port}}}}}}}]"
+        )
+    };
+    vec![
+        rule(
+            "backend-service-missing",
+            pair(&named_service("checkout", PLAIN), &ingress("chekcout", "number: 80")),
+            pair(&named_service("checkout", PLAIN), &ingress("checkout", "number: 80")),
+        ),
+        rule(
+            "backend-service-missing",
+            pair(&named_service("frontend", PLAIN), &route("frontned", "port: 80")),
+            pair(&named_service("frontend", PLAIN), &route("backend", "port: 80")),
+        ),
+        rule(
+            "backend-port-missing",
+            pair(&service(PLAIN), &ingress("web", "number: 8080")),
+            pair(&service(PLAIN), &ingress("web", "number: 80")),
+        ),
+        rule(
+            "backend-port-missing",
+            pair(&service(BALANCER), &ingress("web", "name: htpp")),
+            pair(&service(BALANCER), &ingress("web", "name: http")),
+        ),
+        rule(
+            "backend-port-missing",
+            pair(&service(PLAIN), &route("web", "port: 8080")),
+            pair(&service(PLAIN), &route("web", "port: 80")),
+        ),
+        rule(
+            "backend-reference-not-granted",
+            route("api", "namespace: other, port: 80"),
+            format!("{}{grant}", route("api", "namespace: other, port: 80")),
+        ),
+        rule(
+            "stateful-service-not-headless",
+            pair(
+                &named_service("db", "{selector: {app: db}, ports: [{port: 5432, targetPort: http}]}"),
+                &members("db"),
+            ),
+            pair(
+                &named_service("db", "{clusterIP: None, selector: {app: db}, ports: [{port: 8080, targetPort: http}]}"),
+                &members("db"),
+            ),
+        ),
+        rule(
+            "probe-port-not-declared",
+            deployment("web", "{app: web}", &probe("htpp")),
+            deployment("web", "{app: web}", &probe("8080")),
+        ),
+    ]
+}
+
+fn chain() -> Vec<Row> {
+    vec![
+        rule("selector-matches-no-pod", with_pods("{selector: {app: wbe}, ports: [{port: 80}]}"), with_pods(PLAIN)),
+        rule(
+            "selector-matches-no-pod",
+            with_pods("{selector: {app: web, tier: front}, ports: [{port: 80}]}"),
+            with_pods(PLAIN),
+        ),
+        rule(
+            "selector-matches-no-pod",
+            pair(
+                &named_service("api", "{selector: {app: frontned}, ports: [{port: 80}]}"),
+                &deployment("other", "{app: frontend}", ""),
+            ),
+            // Another workload of a similar name is no mistake: its Service may be elsewhere.
+            pair(
+                &named_service("api", "{selector: {app: api}, ports: [{port: 80}]}"),
+                &deployment("other", "{app: api-worker}", ""),
+            ),
+        ),
+        rule(
+            "selector-in-other-namespace",
+            pair(
+                "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: {selector: {app: web}, ports: [{port: 80}]}\n",
+                &deployment("web", "{app: web}", ""),
+            ),
+            with_pods(PLAIN),
+        ),
+        rule(
+            "target-port-not-declared",
+            with_pods("{selector: {app: web}, ports: [{port: 80, targetPort: htpp}]}"),
+            with_pods(PLAIN),
+        ),
+        rule(
+            "external-name-is-address",
+            service("{type: ExternalName, externalName: 10.0.0.1}"),
+            service("{type: ExternalName, externalName: db.example.com}"),
+        ),
+    ]
+}
+
+fn clouds() -> Vec<Row> {
+    let aws = |code, bad: &str, good: &str| annotations(code, &under(AWS, bad), &under(AWS, good));
+    let azure = |code, bad: &str, good: &str| annotations(code, &under(AZURE, bad), &under(AZURE, good));
+    let gcp = |code, bad: &str, good: &str| annotations(code, &under("", bad), &under("", good));
+    let mut rows = vec![
+        aws("annotation-unknown", "frobnicate=1", "type=nlb"),
+        aws("annotation-misspelt", "shceme=internal", "scheme=internal"),
+        gcp(
+            "annotation-misspelt",
+            "service.kubernetes.io/azure-load-balancer-internal=true",
+            "service.beta.kubernetes.io/azure-load-balancer-internal=true",
+        ),
+        gcp(
+            "annotation-misspelt",
+            "service.beta.kubernetes.io/asw-load-balancer-scheme=internal",
+            "service.beta.kubernetes.io/do-loadbalancer-protocol=http",
+        ),
+        aws("annotation-deprecated", "type=nlb-ip", "type=external;nlb-target-type=ip"),
+        aws(
+            "annotation-deprecated",
+            "type=external;cross-zone-load-balancing-enabled=true",
+            "type=nlb;cross-zone-load-balancing-enabled=true",
+        ),
+        gcp(
+            "annotation-deprecated",
+            "cloud.google.com/load-balancer-type=Internal",
+            "networking.gke.io/load-balancer-type=Internal",
+        ),
+        gcp(
+            "annotation-deprecated",
+            "service.beta.kubernetes.io/load-balancer-source-ranges=10.0.0.0/8",
+            "example.com/a=b",
+        ),
+        rule(
+            "annotation-without-balancer",
+            annotated(&under(AWS, "type=nlb"), PLAIN),
+            annotated(&under("", "cloud.google.com/neg={\\\"ingress\\\": true}"), PLAIN),
+        ),
+        rule(
+            "annotation-contradiction",
+            annotated(
+                &under(AWS, "scheme=internal"),
+                "{type: LoadBalancer, loadBalancerClass: example.com/lb, selector: {app: web}, ports: [{port: 80}]}",
+            ),
+            annotated(
+                &under(AWS, "scheme=internal"),
+                "{type: LoadBalancer, loadBalancerClass: service.k8s.aws/nlb, selector: {app: web}, ports: [{port: 80}]}",
+            ),
+        ),
+        rule(
+            "annotation-contradiction",
+            annotated(
+                "networking.gke.io/load-balancer-type: Internal",
+                "{type: LoadBalancer, loadBalancerClass: networking.gke.io/l4-regional-external, selector: {app: web}, ports: [{port: 80}]}",
+            ),
+            annotated(
+                "networking.gke.io/load-balancer-type: Internal",
+                "{type: LoadBalancer, loadBalancerClass: networking.gke.io/l4-regional-internal, selector: {app: web}, ports: [{port: 80}]}",
+            ),
+        ),
+        rule(
+            "annotation-contradiction",
+            annotated(
+                &under(AWS, "type=nlb"),
+                "{type: LoadBalancer, sessionAffinity: ClientIP, selector: {app: web}, ports: [{port: 80}]}",
+            ),
+            annotated(
+                &under(AWS, "type=external"),
+                "{type: LoadBalancer, sessionAffinity: ClientIP, selector: {app: web}, ports: [{port: 80}]}",
+            ),
+        ),
+        rule(
+            "annotation-contradiction",
+            annotated(
+                &under(AWS, "healthcheck-protocol=TCP"),
+                "{type: LoadBalancer, externalTrafficPolicy: Local, selector: {app: web}, ports: [{port: 80}]}",
+            ),
+            annotated(&under(AWS, "healthcheck-protocol=TCP"), BALANCER),
+        ),
+    ];
+    for (bad, good) in [
+        ("type=nbl", "type=nlb"),
+        ("scheme=public", "scheme=internet-facing"),
+        ("healthcheck-interval=2", "healthcheck-interval=30"),
+        ("healthcheck-interval=ten", "healthcheck-interval=300"),
+        ("ssl-cert=my-cert", "ssl-cert=arn:aws:acm:eu-west-1:123456789012:certificate/abc"),
+        ("proxy-protocol=true", "proxy-protocol=*"),
+        ("eip-allocations=eip-1", "eip-allocations=eipalloc-1,eipalloc-2"),
+        ("healthcheck-port=http", "healthcheck-port=traffic-port"),
+        ("name=a_b", "name=a-b"),
+        ("healthcheck-success-codes=ok", "healthcheck-success-codes=200-399"),
+        ("cross-zone-load-balancing-enabled=yes", "cross-zone-load-balancing-enabled=true"),
+        ("private-ipv4-addresses=10.0.0", "private-ipv4-addresses=10.0.0.1, 10.0.0.2"),
+    ] {
+        rows.push(aws("annotation-value", bad, good));
+    }
+    for (bad, good) in [
+        ("load-balancer-tcp-idle-timeout=2", "load-balancer-tcp-idle-timeout=30"),
+        ("load-balancer-internal=yes", "load-balancer-internal=True"),
+        ("dns-label-name=My_Label", "dns-label-name=my-label"),
+        ("pip-prefix-id=prefix", "pip-prefix-id=/subscriptions/a/resourceGroups/b/providers/c"),
+        ("allowed-ip-ranges=10.0.0.0/33", "allowed-ip-ranges=10.0.0.0/8,2001:db8::/32"),
+        ("load-balancer-health-probe-request-path=healthz", "load-balancer-health-probe-request-path=/healthz"),
+    ] {
+        rows.push(azure("annotation-value", bad, good));
+    }
+    for (bad, good) in [
+        ("cloud.google.com/network-tier=standard", "cloud.google.com/network-tier=Standard"),
+        ("cloud.google.com/neg=true", "cloud.google.com/neg={\\\"ingress\\\": true}"),
+        ("cloud.google.com/load-balancer-type=External", "cloud.google.com/load-balancer-type=Internal"),
+    ] {
+        rows.push(gcp("annotation-value", bad, good));
+    }
+    for (bad, good) in [
+        ("internal=true;scheme=internet-facing", "internal=true;scheme=internal"),
+        ("scheme=internal;eip-allocations=eipalloc-1", "scheme=internet-facing;eip-allocations=eipalloc-1"),
+        ("type=external;eip-allocations=eipalloc-1", "type=external;scheme=internet-facing;eip-allocations=eipalloc-1"),
+        ("scheme=internet-facing;private-ipv4-addresses=10.0.0.1", "scheme=internal;private-ipv4-addresses=10.0.0.1"),
+        ("ipv6-addresses=2001:db8::1", "ipv6-addresses=2001:db8::1;ip-address-type=dualstack"),
+        ("subnets=a,b;eip-allocations=eipalloc-1", "subnets=a,b;eip-allocations=eipalloc-1,eipalloc-2"),
+        (
+            "ssl-cert=arn:aws:acm:a:1:certificate/b;ssl-ports=https",
+            "ssl-cert=arn:aws:acm:a:1:certificate/b;ssl-ports=http",
+        ),
+        ("healthcheck-interval=5;healthcheck-timeout=10", "healthcheck-interval=10;healthcheck-timeout=5"),
+        ("proxy-protocol=*;target-group-attributes=proxy_protocol_v2.enabled=false", "proxy-protocol=*"),
+        ("type=nlb;extra-security-groups=sg-1", "extra-security-groups=sg-1"),
+        ("type=external;backend-protocol=http", "type=external;backend-protocol=ssl"),
+    ] {
+        rows.push(aws("annotation-contradiction", bad, good));
+    }
+    for (bad, good) in [
+        ("load-balancer-internal=true;pip-name=a", "load-balancer-internal=false;pip-name=a"),
+        (
+            "load-balancer-health-probe-interval=60;load-balancer-health-probe-num-of-probe=3",
+            "load-balancer-health-probe-interval=60",
+        ),
+        ("deny-all-except-load-balancer-source-ranges=true", "deny-all-except-load-balancer-source-ranges=false"),
+        ("pls-create=true;pls-auto-approval=a", "pls-create=true;pls-auto-approval=a;pls-visibility=*"),
+    ] {
+        rows.push(azure("annotation-contradiction", bad, good));
+    }
+    rows.push(gcp(
+        "annotation-contradiction",
+        "networking.gke.io/load-balancer-type=Internal;cloud.google.com/network-tier=Standard",
+        "cloud.google.com/network-tier=Standard",
+    ));
+    for (bad, good) in [
+        ("type=nlb;scheme=internal", "type=nlb;internal=true"),
+        ("type=external;connection-idle-timeout=60", "connection-idle-timeout=60"),
+        ("type=nlb;proxy-protocol=*", "proxy-protocol=*"),
+        ("ssl-ports=http", "ssl-ports=http;ssl-cert=arn:aws:acm:a:1:certificate/b"),
+        ("healthcheck-protocol=tcp;healthcheck-path=/", "healthcheck-protocol=http;healthcheck-path=/"),
+        (
+            "type=external;nlb-target-type=ip;target-node-labels=a=b",
+            "type=external;nlb-target-type=instance;target-node-labels=a=b",
+        ),
+    ] {
+        rows.push(aws("annotation-ignored", bad, good));
+    }
+    for (bad, good) in [
+        ("load-balancer-internal-subnet=a", "load-balancer-internal=true;load-balancer-internal-subnet=a"),
+        ("pls-name=a", "pls-create=true;pls-name=a"),
+        ("pip-name=a;pip-prefix-id=/subscriptions/b", "pip-name=a"),
+    ] {
+        rows.push(azure("annotation-ignored", bad, good));
+    }
+    rows.push(gcp(
+        "annotation-ignored",
+        "service.beta.kubernetes.io/port_443_no_lb_rule=true",
+        "service.beta.kubernetes.io/port_80_no_lb_rule=true",
+    ));
+    rows.push(gcp(
+        "annotation-ignored",
+        "networking.gke.io/internal-load-balancer-allow-global-access=true",
+        "networking.gke.io/load-balancer-type=Internal;networking.gke.io/internal-load-balancer-allow-global-access=true",
+    ));
+    rows
+}
+
+fn practices() -> Vec<Row> {
+    let good = "containers: [{name: c, image: i, ports: [{name: http, containerPort: 8080}], readinessProbe: {tcpSocket: {port: 8080}}, lifecycle: {preStop: {sleep: {seconds: 10}}}}]";
+    let bare = "containers: [{name: c, image: i, ports: [{name: http, containerPort: 8080}]}]";
+    let probed = "containers: [{name: c, image: i, ports: [{name: http, containerPort: 8080}], readinessProbe: {tcpSocket: {port: 8080}}}]";
+    let local = "{type: LoadBalancer, externalTrafficPolicy: Local, selector: {app: web}, ports: [{port: 80, targetPort: http}]}";
+    let topology = "service.kubernetes.io/topology-mode: Auto";
+    vec![
+        rule("practice-readiness-probe-missing", behind(PLAIN, bare), behind(PLAIN, good)),
+        rule("practice-readiness-probe-missing", behind(PLAIN, bare), deployment("web", "{app: web}", bare)),
+        rule(
+            "practice-grace-too-short",
+            behind(BALANCER, &format!("terminationGracePeriodSeconds: 0, {good}")),
+            behind(PLAIN, &format!("terminationGracePeriodSeconds: 0, {good}")),
+        ),
+        rule("practice-no-pre-stop", behind(BALANCER, probed), behind(BALANCER, good)),
+        rule(
+            "practice-pre-stop-too-long",
+            deployment("web", "{app: web}", &good.replace("seconds: 10", "seconds: 30")),
+            deployment("web", "{app: web}", good),
+        ),
+        rule(
+            "practice-pre-stop-too-long",
+            deployment(
+                "web",
+                "{app: web}",
+                &good.replace("{sleep: {seconds: 10}}", "{exec: {command: [sh, -c, \"sleep 45\"]}}"),
+            ),
+            deployment(
+                "web",
+                "{app: web}",
+                &format!(
+                    "terminationGracePeriodSeconds: 60, {}",
+                    good.replace("{sleep: {seconds: 10}}", "{exec: {command: [sh, -c, \"sleep 45\"]}}")
+                ),
+            ),
+        ),
+        rule(
+            "practice-local-policy-spread",
+            behind(local, good),
+            behind(
+                local,
+                &format!(
+                    "topologySpreadConstraints: [{{maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway, labelSelector: {{matchLabels: {{app: web}}}}}}], {good}"
+                ),
+            ),
+        ),
+        rule(
+            "practice-host-port",
+            deployment(
+                "web",
+                "{app: web}",
+                &good.replace("containerPort: 8080}", "containerPort: 8080, hostPort: 80}"),
+            ),
+            workload(
+                "DaemonSet",
+                "web",
+                "{app: web}",
+                &good.replace("containerPort: 8080}", "containerPort: 8080, hostPort: 80}"),
+                "minReadySeconds: 0",
+            ),
+        ),
+        rule("practice-source-ranges-missing", service(BALANCER), balancer("loadBalancerSourceRanges: [192.0.2.0/24]")),
+        rule("practice-source-ranges-missing", service(BALANCER), annotated(&under(AWS, "internal=true"), BALANCER)),
+        rule(
+            "practice-affinity-on-headless",
+            service("{clusterIP: None, sessionAffinity: ClientIP, selector: {app: web}, ports: [{port: 80}]}"),
+            service("{sessionAffinity: ClientIP, selector: {app: web}, ports: [{port: 80}]}"),
+        ),
+        rule(
+            "practice-affinity-timeout",
+            service("{sessionAffinity: ClientIP, selector: {app: web}, ports: [{port: 80}]}"),
+            service(
+                "{sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: 600}}, selector: {app: web}, ports: [{port: 80}]}",
+            ),
+        ),
+        rule(
+            "practice-not-ready-published",
+            service("{publishNotReadyAddresses: true, selector: {app: web}, ports: [{port: 80}]}"),
+            service("{clusterIP: None, publishNotReadyAddresses: true, selector: {app: web}, ports: [{port: 80}]}"),
+        ),
+        rule(
+            "practice-node-port-fixed",
+            service("{type: NodePort, selector: {app: web}, ports: [{port: 80, nodePort: 30080}]}"),
+            service("{type: NodePort, selector: {app: web}, ports: [{port: 80}]}"),
+        ),
+        rule(
+            "practice-mixed-protocols",
+            service(
+                "{type: LoadBalancer, selector: {app: web}, ports: [{name: a, port: 53}, {name: b, port: 53, protocol: UDP}]}",
+            ),
+            service(BALANCER),
+        ),
+        rule("practice-load-balancer-ip", balancer("loadBalancerIP: 192.0.2.1"), service(BALANCER)),
+        rule(
+            "practice-external-ips",
+            service("{externalIPs: [192.0.2.1], selector: {app: web}, ports: [{port: 80}]}"),
+            service(PLAIN),
+        ),
+        rule(
+            "practice-prefer-close",
+            service("{trafficDistribution: PreferClose, selector: {app: web}, ports: [{port: 80}]}"),
+            service("{trafficDistribution: PreferSameZone, selector: {app: web}, ports: [{port: 80}]}"),
+        ),
+        rule("practice-topology-annotation", annotated(topology, PLAIN), service(PLAIN)),
+        rule(
+            "practice-topology-annotation",
+            annotated(topology, "{trafficDistribution: PreferSameZone, selector: {app: web}, ports: [{port: 80}]}"),
+            service("{trafficDistribution: PreferSameZone, selector: {app: web}, ports: [{port: 80}]}"),
+        ),
+        rule(
+            "practice-endpoints-by-hand",
+            "apiVersion: v1\nkind: Endpoints\nmetadata: {name: web}\nsubsets: [{addresses: [{ip: 192.0.2.1}], ports: [{port: 80}]}]\n",
+            "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: web-1, labels: {kubernetes.io/service-name: web}}\naddressType: IPv4\nports: [{port: 80}]\nendpoints: [{addresses: [192.0.2.1]}]\n",
+        ),
+        rule(
+            "practice-field-ignored",
+            service("{externalName: db.example.com, selector: {app: web}, ports: [{port: 80}]}"),
+            service(PLAIN),
+        ),
+    ]
+}
