@@ -25,6 +25,7 @@ mod snapshot;
 mod view;
 mod words;
 
+pub mod alerts;
 pub mod evidence;
 pub mod lint;
 pub mod render;
