@@ -104,12 +104,22 @@ fn by_message(line: &str) -> Vec<Recognised> {
             found.push((weight, of_entry(entry, message, line)));
         }
     }
-    // Between equals: who knows the cause, then what Kubernetes says before what it does not, then the catalogue's order.
-    let rank = |one: &Recognised| (one.pattern.is_none(), one.entry.status != Status::Current);
+    // Between equals: who knows the cause, then what is said today before what is not, then the catalogue's order.
+    let rank = |one: &Recognised| (one.pattern.is_none(), standing(one.entry.status));
     found.sort_by_key(|(weight, one)| (std::cmp::Reverse(*weight), rank(one)));
     let best = found.first().map_or(0, |(weight, _)| *weight);
     // A text that is contained in another one's is not that other one's rival.
     found.into_iter().filter(|(weight, _)| *weight == best).take(CANDIDATES).map(|(_, one)| one).collect()
+}
+
+/// What Kubernetes says comes first, then what others say, then what nobody says any more, then what nobody ever said.
+fn standing(status: Status) -> u8 {
+    match status {
+        Status::Current => 0,
+        Status::ThirdParty { .. } => 1,
+        Status::Legacy { .. } => 2,
+        Status::NeverUpstream { .. } => 3,
+    }
 }
 
 /// A provider's words alone: they come with the failure that nearly always brings them.

@@ -94,9 +94,11 @@ pub const CODES: &[Vendor] = &[
 
 /// Texts that are nobody's code and say as much; in lower case.
 const PHRASES: &[(&str, Trouble)] = &[
-    ("context deadline exceeded", Trouble::Timeout),
+    ("deadline exceeded", Trouble::Timeout),
+    ("deadlineexceeded", Trouble::Timeout),
     ("client.timeout exceeded", Trouble::Timeout),
     ("i/o timeout", Trouble::Timeout),
+    ("timed out", Trouble::Timeout),
     ("no such host", Trouble::Unreachable),
     ("unable to resolve endpoint", Trouble::Unreachable),
     ("connection refused", Trouble::Unreachable),
@@ -104,11 +106,29 @@ const PHRASES: &[(&str, Trouble)] = &[
     ("no route to host", Trouble::Unreachable),
     ("too many requests", Trouble::Throttled),
     ("rate limit", Trouble::Throttled),
+    ("throttl", Trouble::Throttled),
     ("status code: 429", Trouble::Throttled),
+    ("quota", Trouble::Quota),
+    ("resourceexhausted", Trouble::Quota),
+    ("limitexceeded", Trouble::Quota),
     ("ip pool exhausted", Trouble::Pool),
+    ("no available ips", Trouble::Pool),
+    ("no address is left", Trouble::Pool),
+    ("no free address", Trouble::Pool),
+    ("out of allocatable ips", Trouble::Pool),
+    ("in use by", Trouble::Conflict),
+    ("already in use", Trouble::Conflict),
+    ("already allocated", Trouble::Conflict),
+    ("sharing key", Trouble::Conflict),
     ("status code: 401", Trouble::Auth),
     ("status code: 403", Trouble::Auth),
+    ("error 403", Trouble::Auth),
     ("not authorized", Trouble::Auth),
+    ("accessdenied", Trouble::Auth),
+    ("is not allowed in config", Trouble::Invalid),
+    ("unknown pool", Trouble::Invalid),
+    ("invalidparameter", Trouble::Invalid),
+    ("invalid parameter", Trouble::Invalid),
 ];
 
 /// What is known of a code.
@@ -116,10 +136,11 @@ pub fn lookup(code: &str) -> Option<&'static Vendor> {
     CODES.iter().find(|known| known.code == code)
 }
 
-/// The codes and phrases that tell of a kind of trouble.
+/// The codes and phrases that tell of a kind of trouble, for people: parts of words are left out.
 pub fn words_of(trouble: Trouble) -> impl Iterator<Item = &'static str> {
     let codes = CODES.iter().filter(move |known| known.trouble == trouble).map(|known| known.code);
-    codes.chain(PHRASES.iter().filter(move |(_, of)| *of == trouble).map(|(phrase, _)| *phrase))
+    let phrases = PHRASES.iter().filter(move |(phrase, of)| *of == trouble && phrase.contains(' '));
+    codes.chain(phrases.map(|(phrase, _)| *phrase))
 }
 
 /// The first known code that is a word of `text`.
@@ -149,7 +170,8 @@ mod tests {
             ("Code=\"AuthorizationFailed\" Message=\"no\"", Some(Trouble::Auth)),
             ("Post https://api.example: context deadline exceeded", Some(Trouble::Timeout)),
             ("dial tcp: lookup api.example: no such host", Some(Trouble::Unreachable)),
-            ("RequestLimitExceededX", None),
+            ("RouteLimitExceeded: too many", Some(Trouble::Quota)),
+            ("something else happened", None),
             ("", None),
         ] {
             assert_eq!(classify(text), trouble, "{text}");

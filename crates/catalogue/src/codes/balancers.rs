@@ -65,7 +65,7 @@ pub(super) const CODES: &[Code] = &[
             "分批创建 Service，停掉循环改写注解的程序，申请提高限额。",
         ),
         reasons: &["SyncLoadBalancerFailed"],
-        scenario: Some("lb-throttled"),
+        scenario: Some("lb-failures-hidden"),
     },
     Code {
         code: "load-balancer-forbidden",
@@ -167,7 +167,7 @@ pub(super) const CODES: &[Code] = &[
             "修复控制器所在机器的 DNS 和出口。",
         ),
         reasons: &["SyncLoadBalancerFailed"],
-        scenario: Some("lb-unreachable"),
+        scenario: Some("lb-no-such-host"),
     },
     Code {
         code: "load-balancer-pool-exhausted",

@@ -223,7 +223,7 @@ pub(super) const CODES: &[Code] = &[
             "查看 DNS Pod 的日志，以及它们读取 Service 和 EndpointSlice 的权限。",
         ),
         reasons: &[],
-        scenario: Some("dns-stopped"),
+        scenario: Some("dns-server-failure"),
     },
     Code {
         code: "pod-dns-truncated",

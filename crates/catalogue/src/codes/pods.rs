@@ -24,7 +24,7 @@ pub(super) const CODES: &[Code] = &[
             "改正 Service 的 selector，或 Pod 模板中的标签；只改运行中的 Pod，下次发布就会丢失。",
         ),
         reasons: &[],
-        scenario: Some("selector-typo"),
+        scenario: Some("selector-extra-label"),
     },
     Code {
         code: "selector-in-other-namespace",
@@ -337,7 +337,7 @@ pub(super) const CODES: &[Code] = &[
             "按探测的文字处理：端口或路径不对、超时过短，或程序确实没有就绪。",
         ),
         reasons: &["Unhealthy"],
-        scenario: Some("readiness-wrong-port"),
+        scenario: Some("readiness-says-no"),
     },
     Code {
         code: "readiness-probe-not-passed",
@@ -418,7 +418,7 @@ pub(super) const CODES: &[Code] = &[
             "查看其中一个 Pod；各项状态说明自何时起、因为什么。",
         ),
         reasons: &["Unhealthy"],
-        scenario: None,
+        scenario: Some("state-unreadable"),
     },
     Code {
         code: "not-ready-published",

@@ -153,7 +153,7 @@ pub(super) const CODES: &[Code] = &[
             "查看 Endpoints 控制器是否在运行；有 selector 的 Service，其 Endpoints 删掉无妨，会重新创建。",
         ),
         reasons: &["FailedToUpdateEndpoint", "FailedToCreateEndpoint"],
-        scenario: Some("endpoints-update-refused"),
+        scenario: Some("endpoints-create-refused"),
     },
     Code {
         code: "no-endpoints-written",

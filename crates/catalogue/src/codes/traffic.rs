@@ -20,7 +20,7 @@ pub(super) const CODES: &[Code] = &[
         impact: text("Everybody: connections are refused.", "所有调用方：连接被拒绝。"),
         remedy: text("Name the container port so, or use its number.", "给容器端口取这个名称，或直接用端口号。"),
         reasons: &[],
-        scenario: Some("target-port-name"),
+        scenario: Some("second-port"),
     },
     Code {
         code: "target-port-protocol-mismatch",
@@ -56,6 +56,28 @@ pub(super) const CODES: &[Code] = &[
         ),
         reasons: &[],
         scenario: Some("target-port-partly"),
+    },
+    Code {
+        code: "slice-ports-mismatch",
+        link: "ports",
+        title: text("Service and slices name a port differently", "Service 与 EndpointSlice 的端口名称不同"),
+        meaning: text(
+            "Proxies match ports of a Service and of its slices by name and protocol, never by number; \
+             hand-written slices often get this wrong.",
+            "代理按名称和协议匹配 Service 与 EndpointSlice 的端口，而不按端口号；手写的 EndpointSlice \
+             常在这里出错。",
+        ),
+        proof: text(
+            "No slice has a port of the Service port's name and protocol, or that port has no number.",
+            "没有 EndpointSlice 含有同名同协议的端口，或该端口没有端口号。",
+        ),
+        impact: text("Everybody: connections are refused.", "所有调用方：连接被拒绝。"),
+        remedy: text(
+            "Give the slice's port the name of the Service's port, or none if that has none.",
+            "让 EndpointSlice 的端口与 Service 的端口同名；Service 端口无名则留空。",
+        ),
+        reasons: &[],
+        scenario: None,
     },
     Code {
         code: "internal-policy-without-local-endpoint",
@@ -205,7 +227,7 @@ pub(super) const CODES: &[Code] = &[
             "看它的日志：内核拒绝的规则、缺少的模块，或被占用的锁。",
         ),
         reasons: &[],
-        scenario: None,
+        scenario: Some("proxy-frozen"),
     },
     Code {
         code: "proxy-rules-missing",
@@ -270,7 +292,7 @@ pub(super) const CODES: &[Code] = &[
             "删除这些条目（`conntrack -D`），或让客户端换一个端口。",
         ),
         reasons: &[],
-        scenario: Some("conntrack-stale"),
+        scenario: None,
     },
     Code {
         code: "affinity-to-dead-pod",
@@ -311,7 +333,7 @@ pub(super) const CODES: &[Code] = &[
             "把 targetPort 改成程序实际监听的端口，或改程序的设置。",
         ),
         reasons: &["Unhealthy"],
-        scenario: Some("target-port-number"),
+        scenario: Some("not-listening"),
     },
     Code {
         code: "listens-on-loopback-only",

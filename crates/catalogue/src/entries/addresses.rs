@@ -88,7 +88,7 @@ const IP_ALLOCATED: Entry = Entry {
         ),
     )],
     aliases: &[],
-    scenario: Some("lb-forbidden-healthy"),
+    scenario: Some("lb-address-conflict-healthy"),
     see_also: &["IPNotAllocated", "EnsuredLoadBalancer"],
 };
 
@@ -266,7 +266,7 @@ const IP_NOT_ALLOCATED: Entry = Entry {
         ),
     ],
     aliases: &[],
-    scenario: Some("lb-pool-exhausted"),
+    scenario: Some("lb-address-conflict"),
     see_also: &[
         "SyncLoadBalancerFailed",
         "AllocationFailed",

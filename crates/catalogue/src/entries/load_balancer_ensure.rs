@@ -299,7 +299,7 @@ const ENSURED: Entry = Entry {
         ),
     ],
     aliases: &[],
-    scenario: Some("lb-throttled-healthy"),
+    scenario: Some("lb-forbidden-healthy"),
     see_also: &["EnsuringLoadBalancer", "CreatedLoadBalancer", "UpdatedLoadBalancer", "SyncLoadBalancerFailed"],
 };
 

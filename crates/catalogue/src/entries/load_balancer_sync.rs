@@ -229,6 +229,6 @@ const SYNC_FAILED: Entry = Entry {
         "很老的版本使用的名称，文字为 `Error creating load balancer (will retry)`（约 1.16 之前，\
          未核实）。",
     )],
-    scenario: Some("lb-throttled"),
+    scenario: Some("lb-address-conflict"),
     see_also: &["EnsuringLoadBalancer", "DeletingLoadBalancer", "IPNotAllocated", "UpdateLoadBalancerFailed"],
 };

@@ -103,7 +103,7 @@ const UPDATED: Entry = Entry {
         ),
     ],
     aliases: &[],
-    scenario: Some("lb-without-nodes"),
+    scenario: Some("lb-node-excluded"),
     see_also: &["UpdateLoadBalancerFailed", "UnAvailableLoadBalancer", "EnsuredLoadBalancer"],
 };
 

@@ -174,7 +174,7 @@ const FAILED_SCHEDULING: Entry = Entry {
     ]),
     misreadings: &[],
     aliases: &[],
-    scenario: Some("pods-unschedulable-cpu"),
+    scenario: Some("host-port-unschedulable"),
     see_also: &["Scheduled", "HostPortConflict", "NodeReady"],
 };
 
@@ -250,7 +250,7 @@ const UNHEALTHY: Entry = Entry {
     ]),
     misreadings: &[],
     aliases: &[],
-    scenario: Some("readiness-wrong-port"),
+    scenario: Some("not-ready-published"),
     see_also: &["Killing", "Started", "BackOff"],
 };
 
