@@ -69,20 +69,23 @@ pub async fn cluster(client: Client) -> Result<Snapshot, SnapshotError> {
     Ok(snapshot)
 }
 
-/// Reads what is around the Service `key`: its namespace, the system's, and what belongs to none.
+/// Reads one namespace, the system's, and what belongs to none.
 ///
 /// # Errors
 /// Services of the namespace could not be listed. Anything else that could not be read is noted in
 /// [`Snapshot::unread`].
+pub async fn namespace(client: Client, namespace: &str) -> Result<Snapshot, SnapshotError> {
+    Reader { client, from_cache: false, limit: TIMEOUT }.namespace(namespace).await
+}
+
+/// As [`namespace`] for that of the Service `key`; if the Service or its pods are not there, what was probably meant
+/// elsewhere is read as well.
+///
+/// # Errors
+/// As [`namespace`].
 pub async fn around(client: Client, key: &ObjectKey) -> Result<Snapshot, SnapshotError> {
     let reader = Reader { client, from_cache: false, limit: TIMEOUT };
-    let mut snapshot = Snapshot::empty(Time(Timestamp::now()), Scope::Namespace(key.namespace.clone()));
-    snapshot.services = reader.services(Some(&key.namespace)).await?;
-    reader.namespaced(&mut snapshot, Some(&key.namespace)).await;
-    reader.cluster_wide(&mut snapshot).await;
-    if key.namespace != SYSTEM_NAMESPACE {
-        reader.system(&mut snapshot).await;
-    }
+    let mut snapshot = reader.namespace(&key.namespace).await?;
     reader.elsewhere(&mut snapshot, key).await;
     Ok(snapshot)
 }
@@ -107,6 +110,17 @@ impl<T> Listed<T> {
 }
 
 impl Reader {
+    async fn namespace(&self, namespace: &str) -> Result<Snapshot, SnapshotError> {
+        let mut snapshot = Snapshot::empty(Time(Timestamp::now()), Scope::Namespace(namespace.to_owned()));
+        snapshot.services = self.services(Some(namespace)).await?;
+        self.namespaced(&mut snapshot, Some(namespace)).await;
+        self.cluster_wide(&mut snapshot).await;
+        if namespace != SYSTEM_NAMESPACE {
+            self.system(&mut snapshot).await;
+        }
+        Ok(snapshot)
+    }
+
     async fn services(&self, namespace: Option<&str>) -> Result<Vec<Service>, SnapshotError> {
         let scope = || namespace.map_or_else(|| "all namespaces".to_owned(), |name| format!("namespace {name}"));
         let api = self.api::<Service>(namespace);

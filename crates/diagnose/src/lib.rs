@@ -28,6 +28,7 @@ mod words;
 pub mod alerts;
 pub mod evidence;
 pub mod lint;
+pub mod probes;
 pub mod render;
 pub mod stored;
 pub mod timeline;
@@ -37,10 +38,12 @@ use std::time::Duration;
 use kube::Client;
 use portolan_objects::ObjectKey;
 
+use evidence::NodeEvidence;
+
 pub use all::{Cause, Report, diagnose_all};
 pub use checks::diagnose;
 pub use diagnosis::{Diagnosis, Evidence, Finding, Link, LinkId, Remedy, State};
-pub use fetch::{SnapshotError, around, cluster};
+pub use fetch::{SnapshotError, around, cluster, namespace};
 pub use index::Index;
 pub use snapshot::{FORMAT, SYSTEM_NAMESPACE, Scope, Snapshot, Unread, Workload};
 pub use view::{Ask, From};
@@ -49,13 +52,36 @@ pub use words::Words;
 /// How long a disagreement between pods and slices must last.
 const SECOND_LOOK: Duration = Duration::from_secs(2);
 
+/// Reads what is around a Service, with what its nodes say of their kernels: `evidence` if there is some, else what the
+/// nodes' agents answer.
+///
+/// # Errors
+/// Services could not be read. Everything else that could not be read is noted in the snapshot.
+pub async fn look(
+    client: Client,
+    key: &ObjectKey,
+    _ask: &Ask,
+    evidence: Vec<NodeEvidence>,
+) -> Result<Snapshot, SnapshotError> {
+    let mut snapshot = around(client, key).await?;
+    snapshot.evidence = evidence;
+    Ok(snapshot)
+}
+
 /// Looks and diagnoses.
 ///
 /// # Errors
-/// Services could not be read. Worth trying again when the API was not reachable. Everything else that cannot be read is
-/// noted in the diagnosis, and a Service that does not exist is a finding.
-pub async fn run(client: Client, key: &ObjectKey, ask: &Ask) -> Result<Diagnosis, SnapshotError> {
-    let look = async || Ok(diagnose(&Index::new(&around(client.clone(), key).await?), key, ask));
+/// As [`look`]. Worth trying again when the API was not reachable. A Service that does not exist is a finding.
+pub async fn run(
+    client: Client,
+    key: &ObjectKey,
+    ask: &Ask,
+    evidence: Vec<NodeEvidence>,
+) -> Result<Diagnosis, SnapshotError> {
+    let look = async || {
+        let snapshot = look(client.clone(), key, ask, evidence.clone()).await?;
+        Ok(diagnose(&Index::new(&snapshot), key, ask))
+    };
     let first: Diagnosis = look().await?;
     if first.cause().is_none_or(|cause| cause.link != LinkId::Slices) {
         return Ok(first);

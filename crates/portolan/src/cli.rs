@@ -8,7 +8,7 @@ use portolan_catalogue::Lang;
 
 #[cfg(target_os = "linux")]
 use crate::{apiserver, controllers, demo, up};
-use crate::{diagnose, echo, explain, output, probe};
+use crate::{diagnose, echo, events, explain, output, probe, snapshot};
 
 /// What is logged unless something else is asked for. kube warns of an answer that it cannot read with the answer itself,
 /// which may be all Services of a cluster; whoever asked says what was wrong with it, so nothing is lost.
@@ -41,6 +41,8 @@ enum Command {
     Controllers(controllers::Options),
     Explain(explain::Options),
     Diagnose(diagnose::Options),
+    Events(events::Options),
+    Snapshot(snapshot::Options),
     /// The inside of `up`: runs in the private namespaces that `up` makes.
     #[cfg(target_os = "linux")]
     #[command(hide = true)]
@@ -68,14 +70,28 @@ pub struct Answer {
     /// Output format.
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub output: Format,
-    /// Language of the answer, `en` or `zh`; by default that of LANG.
-    #[arg(long, value_parser = parse_lang, value_name = "LANG")]
-    lang: Option<Lang>,
+    #[command(flatten)]
+    language: Language,
 }
 
 impl Answer {
     /// The language that was asked for, or the environment's.
     pub fn lang(&self) -> Lang {
+        self.language.get()
+    }
+}
+
+/// The language of an answer.
+#[derive(Debug, Args)]
+pub struct Language {
+    /// Language of the answer, `en` or `zh`; by default that of LANG.
+    #[arg(long, value_parser = parse_lang, value_name = "LANG")]
+    lang: Option<Lang>,
+}
+
+impl Language {
+    /// The one that was asked for, or the environment's.
+    pub fn get(&self) -> Lang {
         let environment = || {
             let value = ["LC_ALL", "LC_MESSAGES", "LANG"]
                 .iter()
@@ -111,6 +127,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Controllers(options) => controllers::run(&options),
         Command::Explain(options) => explain::run(&options),
         Command::Diagnose(options) => diagnose::run(&options),
+        Command::Events(options) => events::run(&options),
+        Command::Snapshot(options) => snapshot::run(&options),
         Command::Echo => echo::run(),
         Command::Probe(options) => probe::run(&options),
     }

@@ -3,6 +3,7 @@
 #[cfg(target_os = "linux")]
 mod apiserver;
 mod cli;
+mod cluster;
 #[cfg(target_os = "linux")]
 mod controllers;
 #[cfg(target_os = "linux")]
@@ -11,6 +12,7 @@ mod data;
 mod demo;
 mod diagnose;
 mod echo;
+mod events;
 mod explain;
 #[cfg(target_os = "linux")]
 mod kubeconfig;
@@ -18,6 +20,7 @@ mod output;
 mod probe;
 #[cfg(target_os = "linux")]
 mod signals;
+mod snapshot;
 #[cfg(target_os = "linux")]
 mod up;
 

@@ -26,8 +26,8 @@ pub enum ConnectError {
         /// Why.
         source: KubeconfigError,
     },
-    /// What KUBECONFIG names cannot be read.
-    #[error("cannot read the kubeconfig that KUBECONFIG names")]
+    /// What KUBECONFIG names, or ~/.kube/config, cannot be read.
+    #[error("cannot read the kubeconfig that KUBECONFIG names, or ~/.kube/config")]
     Environment(#[source] KubeconfigError),
     /// It has no such context, or the context names what is not there.
     #[error("the kubeconfig cannot be used")]
@@ -40,11 +40,21 @@ pub enum ConnectError {
     Client(#[source] kube::Error),
 }
 
-/// A client for the cluster of `kubeconfig`, else of KUBECONFIG, else of the pod that this program runs in. `agent` is
+/// A client for the cluster of `kubeconfig`, else of KUBECONFIG or ~/.kube/config, else of the pod that this program runs in. `agent` is
 /// what the API's log calls it.
 pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>, agent: &str) -> Result<Client, ConnectError> {
     let config = configure(kubeconfig, context).await?;
     transport::client(config, agent).map(tolerant).map_err(ConnectError::Client)
+}
+
+/// The file that kubectl would take: KUBECONFIG, else ~/.kube/config if there is one.
+fn habitual() -> Result<Option<Kubeconfig>, ConnectError> {
+    let named = Kubeconfig::from_env().map_err(ConnectError::Environment)?;
+    match named.map_or_else(|| Kubeconfig::read().map(Some), |file| Ok(Some(file))) {
+        Err(KubeconfigError::FindPath) => Ok(None),
+        Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        read => read.map_err(ConnectError::Environment),
+    }
 }
 
 async fn configure(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Config, ConnectError> {
@@ -52,7 +62,7 @@ async fn configure(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<C
         Some(path) => {
             Some(Kubeconfig::read_from(path).map_err(|source| ConnectError::Read { path: path.to_owned(), source })?)
         }
-        None => Kubeconfig::from_env().map_err(ConnectError::Environment)?,
+        None => habitual()?,
     };
     match named {
         Some(file) => {

@@ -69,7 +69,7 @@ impl Cluster {
 
 async fn run(cluster: &Cluster, namespace: &str, name: &str) -> Diagnosis {
     let key = ObjectKey::new(namespace, name);
-    portolan_diagnose::run(cluster.client.clone(), &key, &Ask::default()).await.unwrap()
+    portolan_diagnose::run(cluster.client.clone(), &key, &Ask::default(), Vec::new()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

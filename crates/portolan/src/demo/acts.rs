@@ -132,9 +132,11 @@ pub async fn break_selector(world: &World) -> Result<()> {
     })
     .await?;
     let key = ObjectKey { namespace: NAMESPACE.to_owned(), name: NAME.to_owned() };
-    let diagnosis = portolan_diagnose::run(world.admin(), &key, &portolan_diagnose::Ask::default()).await.context("diagnose could not look")?;
+    let diagnosis = portolan_diagnose::run(world.admin(), &key, &portolan_diagnose::Ask::default(), Vec::new())
+        .await
+        .context("diagnose could not look")?;
     say("portolan diagnose svc/web says:");
-    let text = crate::diagnose::text(&diagnosis, portolan_catalogue::Lang::En, output::colour());
+    let text = portolan_diagnose::render::text(&diagnosis, portolan_catalogue::Lang::En, output::colour());
     say(&text);
     ensure!(text.contains("app=web"), "diagnose should name the nearest label, app=web");
     Ok(())
