@@ -3,13 +3,18 @@
 
 mod address;
 mod balancer;
+mod conntrack;
 mod existence;
 mod pods;
 mod policy;
 mod ports;
+mod probe;
+mod proxy;
 mod readiness;
 mod selector;
 mod slices;
+mod socket;
+pub(crate) mod ways;
 
 use portolan_objects::ObjectKey;
 
@@ -62,6 +67,10 @@ const CHART: &[Step] = &[
     step(LinkId::Slices, &[LinkId::Readiness], slices::check),
     step(LinkId::Ports, &[LinkId::Slices], ports::check),
     step(LinkId::Policy, &[LinkId::Ports], policy::check),
+    step(LinkId::Proxy, &[LinkId::Address], proxy::check),
+    step(LinkId::Conntrack, &[LinkId::Proxy], conntrack::check),
+    step(LinkId::Socket, &[LinkId::Ports], socket::check),
+    step(LinkId::Probe, &[LinkId::Policy, LinkId::Conntrack, LinkId::Socket], probe::check),
 ];
 
 /// Findings are told in this order, the most causal first: a link never comes before one that it follows.

@@ -6,6 +6,8 @@
 //!
 //! Invariant: absent is not empty. What could not be collected is `None`, and [`NodeEvidence::problems`] says why.
 
+mod fetch;
+mod index;
 mod target;
 
 use std::{
@@ -16,6 +18,8 @@ use std::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
 
+pub use fetch::of_nodes;
+pub(crate) use index::{Attempt, Kernel};
 pub use target::{Target, TargetError};
 
 /// What was seen on one node.
@@ -78,6 +82,16 @@ pub struct ProxyEvidence {
     /// The rules, one per address and port; `None` if they could not be read.
     #[serde(default)]
     pub rules: Option<Vec<Rule>>,
+}
+
+/// How [`ProxyEvidence::health`] begins if the port of the health check is closed.
+pub const NOBODY_ANSWERS: &str = "nobody listens";
+
+impl ProxyEvidence {
+    /// The port of the health check is closed: a proxy that runs has it open, unless that was switched off.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.healthy.is_none() && self.health.as_deref().is_some_and(|text| text.starts_with(NOBODY_ANSWERS))
+    }
 }
 
 /// What happens to packets for one address and port.

@@ -17,7 +17,10 @@ use k8s_openapi::{
 };
 use portolan_objects::{ObjectKey, Protocol, endpoint, pod, selector::Selector, service};
 
-use crate::{Snapshot, Workload, evidence::NodeEvidence};
+use crate::{
+    Snapshot, Workload,
+    evidence::{Kernel, NodeEvidence},
+};
 
 /// Lookups over one snapshot.
 pub struct Index<'a> {
@@ -38,6 +41,7 @@ pub struct Index<'a> {
     cluster_ips: HashMap<IpAddr, Vec<&'a Service>>,
     node_ports: HashMap<(u16, Protocol), Vec<&'a Service>>,
     evidence: HashMap<&'a str, &'a NodeEvidence>,
+    kernel: Kernel<'a>,
 }
 
 /// Namespace and name.
@@ -99,6 +103,7 @@ impl<'a> Index<'a> {
             policies: by_namespace(&snapshot.network_policies),
             cluster_ips,
             node_ports,
+            kernel: Kernel::new(&snapshot.evidence),
             evidence: snapshot.evidence.iter().map(|evidence| (evidence.node.as_str(), evidence)).collect(),
         }
     }
@@ -187,6 +192,11 @@ impl<'a> Index<'a> {
     /// Services with this node port: more than one is a fault.
     pub fn node_port_owners(&self, port: u16, protocol: Protocol) -> &[&'a Service] {
         self.node_ports.get(&(port, protocol)).map_or(&[], Vec::as_slice)
+    }
+
+    /// What all nodes said of their kernels.
+    pub(crate) fn kernel(&self) -> &Kernel<'a> {
+        &self.kernel
     }
 
     /// What a node said of its kernel.

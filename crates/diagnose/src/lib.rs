@@ -60,11 +60,17 @@ const SECOND_LOOK: Duration = Duration::from_secs(2);
 pub async fn look(
     client: Client,
     key: &ObjectKey,
-    _ask: &Ask,
+    ask: &Ask,
     evidence: Vec<NodeEvidence>,
 ) -> Result<Snapshot, SnapshotError> {
-    let mut snapshot = around(client, key).await?;
+    let mut snapshot = around(client.clone(), key).await?;
     snapshot.evidence = evidence;
+    if snapshot.evidence.is_empty() {
+        let wanted = probes::wanted(&Index::new(&snapshot), key, ask);
+        let (found, unread) = evidence::of_nodes(&client, &wanted).await;
+        snapshot.evidence = found;
+        snapshot.unread.extend(unread);
+    }
     Ok(snapshot)
 }
 
@@ -83,10 +89,11 @@ pub async fn run(
         Ok(diagnose(&Index::new(&snapshot), key, ask))
     };
     let first: Diagnosis = look().await?;
-    if first.cause().is_none_or(|cause| cause.link != LinkId::Slices) {
+    // These are read a moment apart, and a controller or proxy needs one to follow: only what stays is proven.
+    let moves = [LinkId::Slices, LinkId::Proxy, LinkId::Conntrack, LinkId::Socket, LinkId::Probe];
+    if first.cause().is_none_or(|cause| !moves.contains(&cause.link)) {
         return Ok(first);
     }
-    // Pods and slices are read a moment apart, and a controller needs one to follow: only what stays is proven.
     tokio::time::sleep(SECOND_LOOK).await;
     look().await
 }

@@ -1,21 +1,23 @@
 //! Which real connections are worth trying for a Service, and from where. Pure: a list for the nodes' agents.
 //!
 //! Each question has a reason: the Service's address from every node (is the proxy there at work?), each endpoint from its
-//! own node (does anybody listen?), one endpoint from another node (does the network between them carry it?), the name at the
-//! cluster DNS, and all of it from the caller's pod if there is one. Connections are opened and closed again; UDP is not
-//! tried, because silence says nothing there.
+//! own node (does anybody listen?), some from other nodes (does the network between them carry it?), the name at the
+//! cluster DNS, and all of it from the caller's pod if there is one. Connections are opened and closed again. HTTP is
+//! spoken only where the Service says so: other servers may take offence at a request that they cannot read. UDP is tried
+//! only beside the endpoint, where the kernel that refuses is near; silence says nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
 };
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointPort};
 use portolan_objects::{ObjectKey, Protocol, endpoint, pod, service};
 
 use crate::{
     Ask, From, Index, SYSTEM_NAMESPACE,
-    evidence::Owner,
+    checks::ways::says_http,
+    evidence::{Owner, Target},
     view::{View, name, node_ready},
 };
 
@@ -23,6 +25,8 @@ use crate::{
 const NODES: usize = 8;
 /// Most endpoints that are tried.
 const ENDPOINTS: usize = 8;
+/// Most endpoints on other nodes that one node tries.
+const FAR: usize = 4;
 /// Most ports of the Service that are tried.
 const PORTS: usize = 4;
 
@@ -44,10 +48,10 @@ pub fn wanted(index: &Index<'_>, key: &ObjectKey, ask: &Ask) -> BTreeMap<String,
         let questions = wanted.entry((*node).to_owned()).or_default();
         questions.extend(addresses.iter().map(|target| (Owner::Node, target.clone())));
         questions.extend(dns.iter().map(|target| (Owner::Node, target.clone())));
-        // The ones that live here, and one that does not.
+        // The ones that live here, and some that do not.
         let (here, there): (Vec<_>, Vec<_>) = ends.iter().partition(|(of, _)| *of == Some(*node));
-        let tried = here.into_iter().chain(there.into_iter().take(1));
-        questions.extend(tried.map(|(_, target)| (Owner::Node, format!("tcp://{target}"))));
+        let far = there.into_iter().filter(|(_, target)| !matches!(target, Target::Udp(_))).take(FAR);
+        questions.extend(here.into_iter().chain(far).map(|(_, target)| (Owner::Node, target.to_string())));
     }
     if let Some((node, owner)) = caller {
         let questions = wanted.entry(node.to_owned()).or_default();
@@ -64,28 +68,40 @@ fn addresses(service: &Service) -> Vec<String> {
     service::cluster_ips(service).into_iter().flat_map(targets).collect()
 }
 
-/// TCP endpoints with the nodes that they live on, ready ones first.
-fn endpoints<'a>(view: &View<'a>) -> Vec<(Option<&'a str>, SocketAddr)> {
+/// What to try of an endpoint's port.
+fn target(address: SocketAddr, port: &EndpointPort) -> Option<Target> {
+    let (name, app) = (port.name.as_deref().unwrap_or_default(), port.app_protocol.as_deref());
+    match Protocol::of(port.protocol.as_deref()) {
+        Protocol::Tcp if says_http(name, app) => Some(Target::Http { address, path: "/".to_owned() }),
+        Protocol::Tcp => Some(Target::Tcp(address)),
+        Protocol::Udp => Some(Target::Udp(address)),
+        Protocol::Sctp => None,
+    }
+}
+
+/// Endpoints with the nodes that they live on, ready ones first.
+fn endpoints<'a>(view: &View<'a>) -> Vec<(Option<&'a str>, Target)> {
     let mut found = Vec::new();
     for slice in view.slices {
-        let ports = slice.ports.iter().flatten();
-        let tcp = ports.filter(|port| Protocol::of(port.protocol.as_deref()) == Protocol::Tcp);
-        let ports: Vec<u16> = tcp.filter_map(|port| u16::try_from(port.port?).ok()).take(PORTS).collect();
+        let ports = || slice.ports.iter().flatten().take(PORTS);
         for end in slice.endpoints.iter().flatten() {
             let parsed = end.addresses.iter().filter_map(|address| address.parse::<IpAddr>().ok());
             for address in parsed {
-                let at = |port: &u16| (end.node_name.as_deref(), SocketAddr::new(address, *port));
-                found.extend(ports.iter().map(at).map(|end_at| (!endpoint::is_ready(end), end_at)));
+                let targets = ports().filter_map(|port| {
+                    let number = u16::try_from(port.port?).ok()?;
+                    target(SocketAddr::new(address, number), port)
+                });
+                found.extend(targets.map(|target| (!endpoint::is_ready(end), (end.node_name.as_deref(), target))));
             }
         }
     }
-    found.sort();
+    found.sort_by_key(|(unready, (node, target))| (*unready, *node, target.address(), target.to_string()));
     found.dedup();
     found.into_iter().map(|(_, end)| end).take(ENDPOINTS).collect()
 }
 
 /// Nodes to ask: the caller's, those of the endpoints, then others. A node that is lost answers nothing.
-fn nodes<'a>(view: &View<'a>, ends: &[(Option<&'a str>, SocketAddr)], caller: Option<&'a str>) -> Vec<&'a str> {
+fn nodes<'a>(view: &View<'a>, ends: &[(Option<&'a str>, Target)], caller: Option<&'a str>) -> Vec<&'a str> {
     let answering = view.snapshot.nodes.iter().filter(|node| node_ready(node)).map(name);
     let answering: BTreeSet<&str> = answering.collect();
     let first = caller.into_iter().chain(ends.iter().filter_map(|(node, _)| *node));
@@ -125,8 +141,9 @@ mod tests {
         let wanted = wanted(&index, &ObjectKey::new("default", "web"), &Ask::default());
         assert_eq!(wanted.keys().collect::<Vec<_>>(), ["node-0", "node-1"]);
         let of = |node: &str| -> Vec<&str> { wanted[node].iter().map(|(_, target)| target.as_str()).collect() };
-        // web-1 lives on node-1; one of the others is tried across the network.
-        assert_eq!(of("node-1"), ["tcp://10.244.1.0:8080", "tcp://10.244.1.1:8080", "tcp://10.96.1.1:80"]);
+        // web-1 lives on node-1; the others are tried across the network.
+        let all = ["tcp://10.244.1.0:8080", "tcp://10.244.1.1:8080", "tcp://10.244.1.2:8080", "tcp://10.96.1.1:80"];
+        assert_eq!(of("node-1"), all);
         assert_eq!(of("node-0").len(), 4);
     }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod fixture;
 mod json;
+mod kernel;
 
 use portolan_catalogue::Lang;
 use portolan_objects::ObjectKey;

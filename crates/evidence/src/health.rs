@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use portolan_diagnose::evidence::NOBODY_ANSWERS;
 use portolan_netns::Namespace;
 
 use crate::http;
@@ -32,6 +33,9 @@ pub(crate) async fn ask(namespace: &Namespace, addresses: &[IpAddr]) -> Health {
     );
     let (healthy, text) = match health {
         Ok((code, body)) => (Some(code == 200), format!("{code} {body}")),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            (None, format!("{NOBODY_ANSWERS} on port {HEALTH_PORT}"))
+        }
         Err(error) => (None, format!("port {HEALTH_PORT}: {error}")),
     };
     let known = |mode: &String| ["nftables", "iptables", "ipvs"].contains(&mode.as_str());

@@ -144,6 +144,14 @@ impl Cluster {
         self
     }
 
+    /// The port is UDP everywhere.
+    pub(crate) fn udp(mut self) -> Self {
+        self.service["spec"]["ports"][0]["protocol"] = json!("UDP");
+        self.slices[0]["ports"][0]["protocol"] = json!("UDP");
+        self.pods.iter_mut().for_each(|pod| pod["spec"]["containers"][0]["ports"][0]["protocol"] = json!("UDP"));
+        self
+    }
+
     // === pods and what makes them ===
 
     pub(crate) fn no_pods(mut self) -> Self {
