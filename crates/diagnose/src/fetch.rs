@@ -90,6 +90,18 @@ pub async fn around(client: Client, key: &ObjectKey) -> Result<Snapshot, Snapsho
     Ok(snapshot)
 }
 
+/// The caller's pod, if it lives elsewhere. Best effort: without it the answer is that of a caller anywhere.
+pub(crate) async fn caller(client: &Client, snapshot: &mut Snapshot, key: &ObjectKey) {
+    if snapshot.covers(&key.namespace) {
+        return;
+    }
+    let api = Api::<Pod>::namespaced(client.clone(), &key.namespace);
+    if let Ok(Ok(Some(mut pod))) = tokio::time::timeout(TIMEOUT, api.get_opt(&key.name)).await {
+        pod.slim();
+        snapshot.pods.push(pod);
+    }
+}
+
 struct Reader {
     client: Client,
     from_cache: bool,

@@ -33,7 +33,7 @@ pub mod render;
 pub mod stored;
 pub mod timeline;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use kube::Client;
 use portolan_objects::ObjectKey;
@@ -52,8 +52,11 @@ pub use words::Words;
 /// How long a disagreement between pods and slices must last.
 const SECOND_LOOK: Duration = Duration::from_secs(2);
 
+/// Most nodes that are asked for the facts of their kernels when all Services are looked at.
+const NODES: usize = 50;
+
 /// Reads what is around a Service, with what its nodes say of their kernels: `evidence` if there is some, else what the
-/// nodes' agents answer.
+/// nodes' agents answer, with the connections that [`probes::wanted`] finds worth trying.
 ///
 /// # Errors
 /// Services could not be read. Everything else that could not be read is noted in the snapshot.
@@ -64,14 +67,47 @@ pub async fn look(
     evidence: Vec<NodeEvidence>,
 ) -> Result<Snapshot, SnapshotError> {
     let mut snapshot = around(client.clone(), key).await?;
-    snapshot.evidence = evidence;
-    if snapshot.evidence.is_empty() {
-        let wanted = probes::wanted(&Index::new(&snapshot), key, ask);
-        let (found, unread) = evidence::of_nodes(&client, &wanted).await;
-        snapshot.evidence = found;
-        snapshot.unread.extend(unread);
+    if let From::Pod(caller) = &ask.from {
+        fetch::caller(&client, &mut snapshot, caller).await;
     }
+    let wanted = probes::wanted(&Index::new(&snapshot), key, ask);
+    attach(&client, &mut snapshot, evidence, wanted).await;
     Ok(snapshot)
+}
+
+/// Reads a namespace, or with `None` the whole cluster, with what nodes say of their kernels, as [`look`] does; no connection
+/// is tried.
+///
+/// # Errors
+/// As [`look`].
+pub async fn look_at_all(
+    client: Client,
+    namespace: Option<&str>,
+    evidence: Vec<NodeEvidence>,
+) -> Result<Snapshot, SnapshotError> {
+    let mut snapshot = match namespace {
+        Some(namespace) => fetch::namespace(client.clone(), namespace).await?,
+        None => cluster(client.clone()).await?,
+    };
+    let nodes = snapshot.nodes.iter().filter(|node| view::node_ready(node)).take(NODES);
+    let wanted = nodes.map(|node| (view::name(node).to_owned(), probes::Questions::new())).collect();
+    attach(&client, &mut snapshot, evidence, wanted).await;
+    Ok(snapshot)
+}
+
+async fn attach(
+    client: &Client,
+    snapshot: &mut Snapshot,
+    given: Vec<NodeEvidence>,
+    wanted: BTreeMap<String, probes::Questions>,
+) {
+    if !given.is_empty() {
+        snapshot.evidence = given;
+        return;
+    }
+    let (evidence, unread) = evidence::of_nodes(client, &wanted).await;
+    snapshot.evidence = evidence;
+    snapshot.unread.extend(unread);
 }
 
 /// Looks and diagnoses.

@@ -73,6 +73,8 @@ enum Format {
     Text,
     /// For programs.
     Json,
+    /// For code scanning.
+    Sarif,
     /// Markdown, for issues and tickets.
     Md,
 }
@@ -124,12 +126,8 @@ impl Question {
             let diagnosis = portolan_diagnose::run(client, key, &self.ask, evidence).await;
             return Ok(Answer::One(Box::new(diagnosis.with_context(|| format!("cannot look at Service {key}"))?)));
         }
-        let mut snapshot = match &self.namespace {
-            Some(namespace) => portolan_diagnose::namespace(client, namespace).await,
-            None => portolan_diagnose::cluster(client).await,
-        }
-        .context("cannot look at the cluster")?;
-        snapshot.evidence.extend(evidence);
+        let snapshot = portolan_diagnose::look_at_all(client, self.namespace.as_deref(), evidence).await;
+        let snapshot = snapshot.context("cannot look at the cluster")?;
         Ok(self.answer(&snapshot))
     }
 
@@ -178,6 +176,7 @@ impl Options {
             (Format::Text, answer) => output::print(&answer.text(lang, output::colour()))?,
             (Format::Md, Answer::One(diagnosis)) => output::print(&render::markdown(diagnosis, lang))?,
             (Format::Md, Answer::Many(report)) => output::print(&render::report_markdown(report, lang))?,
+            (Format::Sarif, answer) => output::print_json(&render::sarif::findings(answer.findings(), lang))?,
         }
         Ok(ExitCode::from(answer.exit_code()))
     }
@@ -222,6 +221,21 @@ impl Answer {
         match self {
             Self::One(diagnosis) => render::text(diagnosis, lang, colour),
             Self::Many(report) => render::report_text(report, lang, colour),
+        }
+    }
+
+    /// Each finding with the Service that it is about.
+    fn findings(&self) -> Vec<(&str, &portolan_diagnose::Finding)> {
+        match self {
+            Self::One(diagnosis) => {
+                diagnosis.findings.iter().map(|finding| (diagnosis.service.as_str(), finding)).collect()
+            }
+            Self::Many(report) => {
+                let causes = report.causes.iter();
+                causes
+                    .flat_map(|cause| cause.services.iter().map(|service| (service.as_str(), &cause.finding)))
+                    .collect()
+            }
         }
     }
 

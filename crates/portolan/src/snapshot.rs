@@ -35,11 +35,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let snapshot = runtime.block_on(async {
         let client = options.cluster.connect().await?;
         let namespace = options.cluster.namespace(&client);
-        let read = match options.all_namespaces {
-            true => portolan_diagnose::cluster(client).await,
-            false => portolan_diagnose::namespace(client, &namespace).await,
-        };
-        read.context("cannot look at the cluster")
+        let scope = (!options.all_namespaces).then_some(namespace.as_str());
+        portolan_diagnose::look_at_all(client, scope, Vec::new()).await.context("cannot look at the cluster")
     })?;
     write(&snapshot, options)?;
     for unread in &snapshot.unread {
