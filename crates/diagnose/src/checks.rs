@@ -2,9 +2,11 @@
 //! what came before.
 
 mod address;
+pub(crate) mod alias;
 mod balancer;
 mod conntrack;
 mod existence;
+pub(crate) mod name;
 mod pods;
 mod policy;
 mod ports;
@@ -59,8 +61,9 @@ const fn step(id: LinkId, follows: &'static [LinkId], check: Check) -> Step {
 /// The chart, in the order in which it is shown.
 const CHART: &[Step] = &[
     step(LinkId::Service, &[], existence::check),
+    step(LinkId::Name, &[LinkId::Service], name::check),
     step(LinkId::Address, &[LinkId::Service], address::check),
-    step(LinkId::LoadBalancer, &[LinkId::Address], balancer::check),
+    step(LinkId::LoadBalancer, &[LinkId::Service], balancer::check),
     step(LinkId::Selector, &[LinkId::Service], selector::check),
     step(LinkId::Pods, &[LinkId::Selector], pods::check),
     step(LinkId::Readiness, &[LinkId::Pods], readiness::check),

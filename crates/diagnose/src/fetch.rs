@@ -12,7 +12,7 @@ use k8s_openapi::{
         apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet},
         core::v1::{Endpoints, Event, Namespace, Node, Pod, PodTemplateSpec, Service},
         discovery::v1::EndpointSlice,
-        networking::v1::{NetworkPolicy, ServiceCIDR},
+        networking::v1::{IPAddress, NetworkPolicy, ServiceCIDR},
     },
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
 };
@@ -22,6 +22,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     Index,
+    checks::alias::named_service,
     slim::Slim,
     snapshot::{SYSTEM_NAMESPACE, Scope, Snapshot, Unread, Workload},
 };
@@ -30,6 +31,8 @@ use crate::{
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// A list of a whole cluster may be hundreds of megabytes.
 const LONG: Duration = Duration::from_secs(60);
+/// So many aliases are followed from one Service.
+const HOPS: usize = 8;
 /// Most objects of a list that only serves to find what was meant.
 const SOME: u32 = 500;
 
@@ -86,6 +89,8 @@ pub async fn namespace(client: Client, namespace: &str) -> Result<Snapshot, Snap
 pub async fn around(client: Client, key: &ObjectKey) -> Result<Snapshot, SnapshotError> {
     let reader = Reader { client, from_cache: false, limit: TIMEOUT };
     let mut snapshot = reader.namespace(&key.namespace).await?;
+    reader.records(&mut snapshot, key).await;
+    reader.aliases(&mut snapshot, key).await;
     reader.elsewhere(&mut snapshot, key).await;
     Ok(snapshot)
 }
@@ -216,6 +221,51 @@ impl Reader {
         let fitting = ListParams::default().labels(&selector).limit(SOME);
         let found = self.fetch::<Pod>("pods", false, self.api(None), fitting).await.items;
         snapshot.pods.extend(found.into_iter().filter(|pod| other(&pod.metadata.namespace)));
+    }
+
+    /// The records of the Service's cluster IPs. An API without that kind keeps them out of sight.
+    async fn records(&self, snapshot: &mut Snapshot, key: &ObjectKey) {
+        let addresses = Index::new(snapshot).service(key).map(service::cluster_ips).unwrap_or_default();
+        let api = Api::<IPAddress>::all(self.client.clone());
+        let mut records = Vec::new();
+        for address in addresses {
+            let named = ListParams::default().fields(&format!("metadata.name={address}"));
+            let problem = match tokio::time::timeout(self.limit, api.list(&named)).await {
+                Ok(Ok(list)) => {
+                    records.extend(list.items);
+                    continue;
+                }
+                Ok(Err(kube::Error::Api(status))) if status.code == 404 => return,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer within {} s", self.limit.as_secs()),
+            };
+            snapshot.unread.push(Unread { what: "ipaddresses".to_owned(), why: problem, essential: false });
+            return;
+        }
+        records.iter_mut().for_each(Slim::slim);
+        snapshot.ip_addresses = Some(records);
+    }
+
+    /// What an alias leads to in other namespaces, from alias to alias. Best effort, as for [`Reader::elsewhere`].
+    async fn aliases(&self, snapshot: &mut Snapshot, key: &ObjectKey) {
+        let mut next = key.clone();
+        for _ in 0..HOPS {
+            let index = Index::new(snapshot);
+            let alias = index.service(&next).filter(|service| service::is_external_name(service));
+            let Some(target) = alias.and_then(|alias| named_service(&index, &next, alias)) else { return };
+            if index.service(&target).is_none() && !snapshot.covers(&target.namespace) {
+                let api = self.api::<Service>(Some(&target.namespace));
+                match tokio::time::timeout(self.limit, api.get_opt(&target.name)).await {
+                    Ok(Ok(Some(mut found))) => {
+                        found.slim();
+                        snapshot.services.push(found);
+                    }
+                    Ok(Ok(None)) => snapshot.absent.push(target.to_string()),
+                    _ => return,
+                }
+            }
+            next = target;
+        }
     }
 
     async fn workloads(&self, namespace: Option<&str>) -> Listed<Workload> {

@@ -41,6 +41,7 @@ pub struct Index<'a> {
     cluster_ips: HashMap<IpAddr, Vec<&'a Service>>,
     node_ports: HashMap<(u16, Protocol), Vec<&'a Service>>,
     evidence: HashMap<&'a str, &'a NodeEvidence>,
+    dns: Option<&'a Service>,
     kernel: Kernel<'a>,
 }
 
@@ -89,6 +90,7 @@ impl<'a> Index<'a> {
         let (cluster_ips, node_ports) = allocations(&snapshot.services);
         Self {
             snapshot,
+            dns: crate::checks::name::find_server(&snapshot.services),
             services: by_name(&snapshot.services),
             slices,
             endpoints: by_name(&snapshot.endpoints),
@@ -197,6 +199,11 @@ impl<'a> Index<'a> {
     /// What all nodes said of their kernels.
     pub(crate) fn kernel(&self) -> &Kernel<'a> {
         &self.kernel
+    }
+
+    /// The Service of the cluster's DNS.
+    pub(crate) fn dns(&self) -> Option<&'a Service> {
+        self.dns
     }
 
     /// What a node said of its kernel.

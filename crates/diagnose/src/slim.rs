@@ -6,7 +6,7 @@ use k8s_openapi::{
     api::{
         core::v1::{Container, Endpoints, Event, Namespace, Node, Pod, Service},
         discovery::v1::EndpointSlice,
-        networking::v1::{NetworkPolicy, ServiceCIDR},
+        networking::v1::{IPAddress, NetworkPolicy, ServiceCIDR},
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
@@ -68,6 +68,12 @@ impl Slim for NetworkPolicy {
 }
 
 impl Slim for ServiceCIDR {
+    fn slim(&mut self) {
+        metadata(self, false);
+    }
+}
+
+impl Slim for IPAddress {
     fn slim(&mut self) {
         metadata(self, false);
     }

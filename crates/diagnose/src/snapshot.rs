@@ -7,7 +7,7 @@ use k8s_openapi::{
     api::{
         core::v1::{Endpoints, Event, Namespace, Node, Pod, Service},
         discovery::v1::EndpointSlice,
-        networking::v1::{NetworkPolicy, ServiceCIDR},
+        networking::v1::{IPAddress, NetworkPolicy, ServiceCIDR},
     },
     apimachinery::pkg::apis::meta::v1::Time,
 };
@@ -62,6 +62,12 @@ pub struct Snapshot {
     /// The ranges of cluster IPs.
     #[serde(default)]
     pub service_cidrs: Vec<ServiceCIDR>,
+    /// Records of the cluster IPs of the Service that was asked for; `None` if they were not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip_addresses: Option<Vec<IPAddress>>,
+    /// Services outside the scope that were looked for and do not exist, as `NAMESPACE/NAME`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<String>,
     /// What nodes said of their kernels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<NodeEvidence>,
@@ -103,6 +109,8 @@ impl Snapshot {
             events: Vec::new(),
             network_policies: Vec::new(),
             service_cidrs: Vec::new(),
+            ip_addresses: None,
+            absent: Vec::new(),
             evidence: Vec::new(),
             unread: Vec::new(),
         }
@@ -120,6 +128,12 @@ impl Snapshot {
             Scope::Namespace(own) => own == namespace || namespace == SYSTEM_NAMESPACE,
             Scope::Manifests => false,
         }
+    }
+
+    /// The minor version of the API server: 36 for `v1.36.3`.
+    pub(crate) fn minor(&self) -> Option<u32> {
+        let (_, rest) = self.version.as_deref()?.split_once('.')?;
+        rest.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
     }
 
     /// Whether controllers have had their say: manifests have neither status nor slices.

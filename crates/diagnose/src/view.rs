@@ -120,6 +120,13 @@ impl<'a> View<'a> {
         self.seconds_since(&self.service.metadata)
     }
 
+    /// Seconds since anybody last wrote to the Service, as far as it is known.
+    pub(crate) fn written(&self) -> i64 {
+        let entries = self.service.metadata.managed_fields.iter().flatten();
+        let newest = entries.filter_map(|entry| entry.time.as_ref()).map(|time| time.0).max();
+        newest.map_or(i64::MAX, |time| history::seconds_between(time, self.now))
+    }
+
     pub(crate) fn seconds_since(&self, metadata: &ObjectMeta) -> i64 {
         let created = metadata.creation_timestamp.as_ref().map_or(self.now, |time| time.0);
         history::seconds_between(created, self.now)

@@ -1,27 +1,35 @@
-//! The Service exists, and is not on its way out.
+//! The Service exists, and is not on its way out; an alias is one.
 
+use k8s_openapi::api::core::v1::Service;
 use portolan_objects::{ObjectKey, service};
 
-use super::Outcome;
+use super::{Outcome, alias, balancer};
 use crate::{
     Evidence, Finding, Index, LinkId, Words,
-    history::{self, age, evidence, message},
+    history::{self, age, seconds_between},
     nearest::nearest_word,
     view::View,
     words::words,
 };
 
-/// Keeps a Service until its balancer is gone (cloud-provider, `controllers/service`).
-const BALANCER_FINALIZER: &str = "service.kubernetes.io/load-balancer-cleanup";
+/// Seconds in which controllers finish a deletion when nothing is wrong.
+const PATIENCE: i64 = 30;
 
-pub(super) fn check(view: &View<'_>, _hints: &mut Vec<Words>) -> Outcome {
+pub(super) fn check(view: &View<'_>, hints: &mut Vec<Words>) -> Outcome {
     let kind = view.service.spec.as_ref().and_then(|spec| spec.type_.as_deref()).unwrap_or("ClusterIP");
     if let Some(deleted) = &view.service.metadata.deletion_timestamp {
         let since = age(view.now, deleted.0);
-        return Outcome::broken(terminating(view, &since));
+        if let Some(finding) = balancer::deletion::failed(view) {
+            return Outcome::broken(finding);
+        }
+        if seconds_between(deleted.0, view.now) > PATIENCE {
+            return Outcome::broken(terminating(view, &since));
+        }
+        let proof = vec![view.field("metadata.deletionTimestamp", deleted.0.to_string())];
+        return Outcome::Ok(words!("being deleted since {since}", "{since} 前开始删除"), proof);
     }
     if service::is_external_name(view.service) {
-        return external_name(view);
+        return alias::check(view, hints);
     }
     let headless = if service::is_headless(view.service) { ", headless" } else { "" };
     let created = view.service.metadata.creation_timestamp.as_ref();
@@ -32,63 +40,58 @@ pub(super) fn check(view: &View<'_>, _hints: &mut Vec<Words>) -> Outcome {
     Outcome::Ok(summary, vec![view.field("spec.type", kind)])
 }
 
-fn external_name(view: &View<'_>) -> Outcome {
-    let target = view.service.spec.as_ref().and_then(|spec| spec.external_name.clone()).unwrap_or_default();
-    if target.parse::<std::net::IpAddr>().is_err() {
-        let summary = words!("alias for {target} (ExternalName)", "{target} 的别名（ExternalName）");
-        return Outcome::Ok(summary, vec![view.field("spec.externalName", target)]);
-    }
-    let title = words!(
-        "externalName {target} is an address, and DNS cannot alias a name to an address",
-        "externalName {target} 是 IP 地址，DNS 无法把名字别名到地址"
-    );
-    let finding = Finding::new("external-name-is-address", LinkId::Service, title)
-        .proven_by([view.field("spec.externalName", target)])
-        .leads_to(words!("the name resolves to nothing", "该名字解析不出任何地址"))
-        .remedy(
-            words!(
-                "Use a DNS name, or a Service without selector and an EndpointSlice that holds the address.",
-                "改用域名；或者改为无 selector 的 Service，并用 EndpointSlice 写入该地址。"
-            ),
-            [view.kubectl(&format!("edit service {}", view.name()))],
-        );
-    Outcome::broken(finding)
+/// (part of a finalizer, whose it is), the first that fits.
+const OWNERS: [(&str, &str); 9] = [
+    (balancer::deletion::FINALIZER, "the service controller (cloud controller manager)"),
+    ("service.k8s.aws/", "the AWS Load Balancer Controller"),
+    ("networking.gke.io/", "the GKE load balancer controllers"),
+    ("gke.networking.io/", "the GKE load balancer controllers"),
+    ("cilium.io/", "Cilium"),
+    ("metallb", "MetalLB"),
+    ("foregroundDeletion", "the garbage collector, which deletes dependents first"),
+    ("orphan", "the garbage collector, which sets dependents free first"),
+    ("kubernetes.io/", "a controller of Kubernetes"),
+];
+
+/// Whose a finalizer is: from the list, else the domain that it is written with.
+fn owner(finalizer: &str) -> String {
+    let known = OWNERS.iter().find(|(part, _)| finalizer.contains(part)).map(|(_, owner)| (*owner).to_owned());
+    let domain = || finalizer.split_once('/').map_or(finalizer, |(domain, _)| domain);
+    known.unwrap_or_else(|| format!("whoever writes {}", domain()))
 }
 
 fn terminating(view: &View<'_>, since: &str) -> Finding {
     let finalizers = view.service.metadata.finalizers.clone().unwrap_or_default();
     let list = finalizers.join(", ");
-    let failure = view.history.newest(&["SyncLoadBalancerFailed", "DeleteLoadBalancerFailed"]);
     let name = view.name();
+    let owners: Vec<String> = finalizers.iter().map(|finalizer| format!("{finalizer}: {}", owner(finalizer))).collect();
+    let owners = owners.join("; ");
     let title = words!(
         "the Service was deleted {since} ago and waits for finalizers: {list}",
         "Service 已在 {since} 前被删除，仍在等待 finalizer：{list}"
     );
-    let mut finding = Finding::new("service-terminating", LinkId::Service, title)
-        .proven_by([view.field("metadata.finalizers", list)])
-        .proven_by(failure.map(|event| evidence(event, view.now)));
-    if !finalizers.iter().any(|finalizer| finalizer == BALANCER_FINALIZER) {
-        return finding.remedy(
+    let deleted = view.service.metadata.deletion_timestamp.as_ref().map(|time| time.0.to_string()).unwrap_or_default();
+    let show = format!("get service {name} -o jsonpath='{{.metadata.finalizers}}'");
+    Finding::new("service-terminating", LinkId::Service, title)
+        .proven_by([view.field("metadata.deletionTimestamp", deleted), view.field("metadata.finalizers", list)])
+        .leads_to(words!(
+            "the name stays taken: a Service of this name cannot be made before it is gone",
+            "名称仍被占用：在它消失之前无法再创建同名 Service"
+        ))
+        .remedy(
             words!(
-                "Ask the controller that owns the finalizer; removing it by hand leaves behind what it guards.",
-                "查看该 finalizer 所属的控制器；手工移除会遗留它所保护的资源。"
+                "Let its owner finish ({owners}): see whether that controller runs, and what its log says.",
+                "让负责者完成清理（{owners}）：检查该控制器是否在运行，并查看其日志。"
             ),
-            [view.kubectl(&format!("get service {name} -o jsonpath='{{.metadata.finalizers}}'"))],
-        );
-    }
-    if let Some(event) = failure {
-        let text = message(event).to_owned();
-        finding = finding
-            .leads_to(words!("the balancer cannot be deleted: {text}", "负载均衡器删除失败：{text}"))
-            .explained_by(event.reason.clone().unwrap_or_default());
-    }
-    finding.remedy(
-        words!(
-            "Let the balancer controller finish: clear what its error names. Removing the finalizer leaks the balancer.",
-            "让负载均衡控制器完成清理：先解决错误中指出的问题。直接移除 finalizer 会泄漏负载均衡器。"
-        ),
-        [view.kubectl(&format!("get events --field-selector involvedObject.kind=Service,involvedObject.name={name}"))],
-    )
+            [view.kubectl(&show), view.kubectl(&format!("describe service {name}"))],
+        )
+        .remedy(
+            words!(
+                "Only if that controller is gone for good: remove the finalizers. Risk: what they guard (a balancer, a firewall rule) stays behind and may go on costing money.",
+                "仅当该控制器确实不再存在时：移除 finalizer。风险：它所保护的资源（负载均衡器、防火墙规则）会遗留下来，并可能继续计费。"
+            ),
+            [view.kubectl(&format!("patch service {name} --type merge -p '{{\"metadata\":{{\"finalizers\":null}}}}'"))],
+        )
 }
 
 /// There is no such Service.
@@ -98,7 +101,11 @@ pub(super) fn missing(index: &Index<'_>, key: &ObjectKey) -> Finding {
     if namespaces_known && index.namespace(namespace).is_none() {
         let title = words!("namespace {namespace} does not exist", "命名空间 {namespace} 不存在");
         let proof = Evidence::new(format!("namespace/{namespace}"), "-", "NotFound");
-        return elsewhere(Finding::new("namespace-not-found", LinkId::Service, title).proven_by([proof]), index, key);
+        let finding = Finding::new("namespace-not-found", LinkId::Service, title)
+            .proven_by([proof])
+            .leads_to(words!("its names resolve to nothing", "其中的名字解析不出任何地址"));
+        let finding = elsewhere(finding, index, key);
+        return finding.remedy(words!("See what there is.", "查看现有的命名空间。"), ["kubectl get namespaces".into()]);
     }
     let title =
         words!("there is no Service {name} in namespace {namespace}", "命名空间 {namespace} 中没有 Service {name}");
@@ -123,8 +130,9 @@ pub(super) fn missing(index: &Index<'_>, key: &ObjectKey) -> Finding {
 
 fn elsewhere(mut finding: Finding, index: &Index<'_>, key: &ObjectKey) -> Finding {
     let name = &key.name;
-    let others = index.snapshot.services.iter().map(ObjectKey::of);
-    for other in others.filter(|other| other.name == *name && other.namespace != key.namespace).take(3) {
+    let namesake = |service: &&Service| service.metadata.name.as_deref() == Some(name);
+    let others = index.snapshot.services.iter().filter(namesake).map(ObjectKey::of);
+    for other in others.filter(|other| other.namespace != key.namespace).take(3) {
         let namespace = other.namespace;
         finding = finding.remedy(
             words!("Namespace {namespace} has a Service {name}.", "命名空间 {namespace} 中有 Service {name}。"),
@@ -135,17 +143,26 @@ fn elsewhere(mut finding: Finding, index: &Index<'_>, key: &ObjectKey) -> Findin
 }
 
 /// What may be missing from a history that is used as proof of silence.
-pub(super) fn forgotten(view: &View<'_>) -> Option<Words> {
-    if view.history.suppressed() {
-        return Some(words!(
-            "events about this Service were merged or dropped by the recorder's limits; the newest cause may be missing",
-            "该 Service 的事件已被记录器合并或限流丢弃，最新原因可能未显示"
-        ));
+pub(super) fn forgotten(view: &View<'_>) -> Vec<Words> {
+    let gaps = view.history.gaps();
+    if !gaps.is_empty() || !history::expired(view.age()) {
+        return gaps;
     }
-    history::expired(view.age()).then(|| {
-        words!(
-            "the Service is older than an hour, the usual life of events: earlier ones are gone",
-            "该 Service 已存在超过一小时，而事件通常只保留一小时：更早的事件已消失"
-        )
-    })
+    vec![words!(
+        "the Service is older than an hour, the usual life of events: earlier ones are gone",
+        "该 Service 已存在超过一小时，而事件通常只保留一小时：更早的事件已消失"
+    )]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::owner;
+
+    #[test]
+    fn finalizers_name_their_owner() {
+        assert!(owner("service.kubernetes.io/load-balancer-cleanup").contains("service controller"));
+        assert!(owner("service.k8s.aws/resources").contains("AWS"));
+        assert_eq!(owner("example.com/audit"), "whoever writes example.com");
+        assert_eq!(owner("bare"), "whoever writes bare");
+    }
 }
