@@ -8,7 +8,7 @@ use portolan_catalogue::Lang;
 
 #[cfg(target_os = "linux")]
 use crate::{apiserver, controllers, demo, up};
-use crate::{diagnose, echo, events, explain, output, probe, snapshot};
+use crate::{completions, diagnose, echo, events, explain, man, output, probe, snapshot};
 
 /// What is logged unless something else is asked for. kube warns of an answer that it cannot read with the answer itself,
 /// which may be all Services of a cluster; whoever asked says what was wrong with it, so nothing is lost.
@@ -43,6 +43,8 @@ enum Command {
     Diagnose(diagnose::Options),
     Events(events::Options),
     Snapshot(snapshot::Options),
+    Completions(completions::Options),
+    Man(man::Options),
     /// The inside of `up`: runs in the private namespaces that `up` makes.
     #[cfg(target_os = "linux")]
     #[command(hide = true)]
@@ -129,6 +131,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Diagnose(options) => diagnose::run(&options),
         Command::Events(options) => events::run(&options),
         Command::Snapshot(options) => snapshot::run(&options),
+        Command::Completions(options) => completions::run(&options),
+        Command::Man(options) => man::run(&options),
         Command::Echo => echo::run(),
         Command::Probe(options) => probe::run(&options),
     }

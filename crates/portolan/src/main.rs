@@ -3,6 +3,7 @@
 #[cfg(target_os = "linux")]
 mod apiserver;
 mod cli;
+mod completions;
 mod cluster;
 #[cfg(target_os = "linux")]
 mod controllers;
@@ -16,6 +17,7 @@ mod events;
 mod explain;
 #[cfg(target_os = "linux")]
 mod kubeconfig;
+mod man;
 mod output;
 mod probe;
 #[cfg(target_os = "linux")]

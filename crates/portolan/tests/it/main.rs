@@ -7,6 +7,7 @@ mod commands;
 mod crash;
 mod demo;
 mod examples;
+mod explain;
 mod join;
 mod kubectl;
 mod process;
