@@ -32,9 +32,15 @@ const WRITES: Alert = Alert {
     hold: "10m",
     variants: &[any(
         "(
-  sum by (cluster, resource) (rate(apiserver_request_total{resource=~\"endpoints|endpointslices\",verb=~\"POST|PUT|PATCH|APPLY|DELETE|create|update|patch|delete\",code!~\"[123]..|404\"}[5m]))
+  sum by (cluster, resource) (
+    rate(apiserver_request_total{resource=~\"endpoints|endpointslices\",verb=~\"POST|PUT|PATCH|APPLY|DELETE|create|update|patch|delete\",code!~\"[123]..|404|409\"}[5m])
+    or
+    rate(apiserver_request_total{resource=~\"endpoints|endpointslices\",verb=~\"PUT|PATCH|APPLY|update|patch\",code=\"409\"}[5m])
+  )
   /
-  sum by (cluster, resource) (rate(apiserver_request_total{resource=~\"endpoints|endpointslices\",verb=~\"POST|PUT|PATCH|APPLY|DELETE|create|update|patch|delete\"}[5m]))
+  sum by (cluster, resource) (
+    rate(apiserver_request_total{resource=~\"endpoints|endpointslices\",verb=~\"POST|PUT|PATCH|APPLY|DELETE|create|update|patch|delete\"}[5m])
+  )
 ) > 0.1",
         &[
             fires(
@@ -73,6 +79,11 @@ const WRITES: Alert = Alert {
                 "30m",
             ),
             quiet(
+                "somebody makes sure that his slice is there, in a cluster where nothing else happens",
+                &[r#"apiserver_request_total{resource="endpointslices",verb="POST",code="409"} 0+6x60"#],
+                "30m",
+            ),
+            quiet(
                 "deleting what is gone already",
                 &[
                     r#"apiserver_request_total{resource="endpointslices",verb="DELETE",code="200"} 0+6x60"#,
@@ -101,8 +112,8 @@ const WRITES: Alert = Alert {
         "10 分钟以来，API 服务器拒绝或未能完成十分之一以上对 {{ $labels.resource }} 的写入：Service 会继续把流量发给已消失的 Pod，而不发给新的 Pod。",
     ),
     reasoning: text(
-        "The verbs of apiserver_request_total are those of HTTP in capitals (Portolan's own API server writes create, update, patch and delete), and a rule on verb=\"update\" finds nothing. Not only 5xx are failures: a conflict is 409, a quota or a webhook 403, an invalid object 422, overload 429. A share says more than a rate: a controller that backs off fails seldom. 404 is what the deletion of something that is gone is answered with.",
-        "apiserver_request_total 的 verb 是大写的 HTTP 方法（Portolan 自带的 API 服务器使用 create、update、patch、delete），因此 verb=\"update\" 什么也匹配不到。失败不只是 5xx：冲突是 409，配额或准入 Webhook 是 403，对象不合法是 422，过载是 429。比例比速率更能说明问题：退避中的控制器失败得并不频繁。删除已不存在的对象会得到 404，不算失败。",
+        "The verbs of apiserver_request_total are those of HTTP in capitals (Portolan's own API server writes create, update, patch and delete), and a rule on verb=\"update\" finds nothing. Not only 5xx are failures: a conflict is 409, a quota or a webhook 403, an invalid object 422, overload 429. A share says more than a rate: a controller that backs off fails seldom. The deletion of what is gone (404) and the creation of what is there (409) are not.",
+        "apiserver_request_total 的 verb 是大写的 HTTP 方法（Portolan 自带的 API 服务器使用 create、update、patch、delete），因此 verb=\"update\" 什么也匹配不到。失败不只是 5xx：冲突是 409，配额或准入 Webhook 是 403，对象不合法是 422，过载是 429。比例比速率更能说明问题：退避中的控制器失败得并不频繁。删除已不存在的对象（404）与创建已存在的对象（409）不算失败。",
     ),
     runbook: "portolan explain FailedToUpdateEndpointSlices",
 };
