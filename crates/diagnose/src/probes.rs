@@ -1,7 +1,7 @@
 //! Which real connections are worth trying for a Service, and from where. Pure: a list for the nodes' agents.
 //!
 //! Each question has a reason: the Service's address from every node (is the proxy there at work?), each endpoint from its
-//! own node (does anybody listen?), some from other nodes (does the network between them carry it?), the name at the
+//! own pod and node (does anybody listen?), some from other nodes (does the network between them carry it?), the name at the
 //! cluster DNS, and all of it from the caller's pod if there is one. Connections are opened and closed again. HTTP is
 //! spoken only where the Service says so: other servers may take offence at a request that they cannot read. UDP is tried
 //! only beside the endpoint, where the kernel that refuses is near; silence says nothing.
@@ -51,6 +51,9 @@ pub fn wanted(index: &Index<'_>, key: &ObjectKey, ask: &Ask) -> BTreeMap<String,
         // The ones that live here, and some that do not.
         let (here, there): (Vec<_>, Vec<_>) = ends.iter().partition(|(of, _)| *of == Some(*node));
         let far = there.into_iter().filter(|(_, target)| !matches!(target, Target::Udp(_))).take(FAR);
+        // From inside its own pod nothing is on the way: what fails there is the program.
+        let inside = here.iter().filter_map(|(_, target)| Some((owner(index, target)?, target.to_string())));
+        questions.extend(inside);
         questions.extend(here.into_iter().chain(far).map(|(_, target)| (Owner::Node, target.to_string())));
     }
     if let Some((node, owner)) = caller {
@@ -66,6 +69,13 @@ fn addresses(service: &Service) -> Vec<String> {
     let ports: Vec<u16> = ports.filter_map(|port| u16::try_from(port.port).ok()).take(PORTS).collect();
     let targets = |address: IpAddr| ports.iter().map(move |port| format!("tcp://{}", SocketAddr::new(address, *port)));
     service::cluster_ips(service).into_iter().flat_map(targets).collect()
+}
+
+/// The pod behind an endpoint; none if there is no such pod, or it shares the node's network.
+fn owner(index: &Index<'_>, target: &Target) -> Option<Owner> {
+    let [pod] = index.pods_at(target.address().ip()) else { return None };
+    let key = ObjectKey::of(*pod);
+    Some(Owner::Pod { namespace: key.namespace, name: key.name })
 }
 
 /// What to try of an endpoint's port.
@@ -140,11 +150,14 @@ mod tests {
         let index = Index::new(&snapshot);
         let wanted = wanted(&index, &ObjectKey::new("default", "web"), &Ask::default());
         assert_eq!(wanted.keys().collect::<Vec<_>>(), ["node-0", "node-1"]);
-        let of = |node: &str| -> Vec<&str> { wanted[node].iter().map(|(_, target)| target.as_str()).collect() };
+        let from_node = |node: &str| wanted[node].iter().filter(|(owner, _)| *owner == Owner::Node);
+        let of = |node: &str| -> Vec<&str> { from_node(node).map(|(_, target)| target.as_str()).collect() };
         // web-1 lives on node-1; the others are tried across the network.
         let all = ["tcp://10.244.1.0:8080", "tcp://10.244.1.1:8080", "tcp://10.244.1.2:8080", "tcp://10.96.1.1:80"];
         assert_eq!(of("node-1"), all);
         assert_eq!(of("node-0").len(), 4);
+        let inside = Owner::Pod { namespace: "default".into(), name: "web-1".into() };
+        assert!(wanted["node-1"].contains(&(inside, "tcp://10.244.1.1:8080".to_owned())));
     }
 
     #[test]
@@ -154,7 +167,8 @@ mod tests {
         let ask = Ask { from: From::Pod(ObjectKey::new("default", "web-1")) };
         let wanted = wanted(&index, &ObjectKey::new("default", "web"), &ask);
         let from_pod = wanted["node-1"].iter().filter(|(owner, _)| matches!(owner, Owner::Pod { .. }));
-        assert_eq!(from_pod.map(|(_, target)| target.as_str()).collect::<Vec<_>>(), ["tcp://10.96.1.1:80"]);
+        let targets: Vec<_> = from_pod.map(|(_, target)| target.as_str()).collect();
+        assert_eq!(targets, ["tcp://10.244.1.1:8080", "tcp://10.96.1.1:80"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The processes of the machine: whose network they are in, which pod they belong to, and which sockets they hold.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     fs, io,
     os::unix::fs::MetadataExt,
     path::Path,
@@ -26,6 +26,8 @@ struct Process {
 #[derive(Debug, Default)]
 pub(crate) struct Processes {
     all: Vec<Process>,
+    /// Names of programs by the numbers of the sockets that they hold.
+    sockets: HashMap<u64, String>,
 }
 
 impl Processes {
@@ -46,7 +48,8 @@ impl Processes {
                 all.len()
             ));
         }
-        Self { all }
+        let sockets = sockets(all.iter().map(|process| process.pid));
+        Self { all, sockets }
     }
 
     /// The networks of pods, by the control groups of their processes; `node` is nobody's but the node's.
@@ -69,41 +72,27 @@ impl Processes {
         networks.into_values().collect()
     }
 
-    /// Names of the programs in a network that hold the sockets with these numbers.
-    pub(crate) fn programs(&self, namespace: &Namespace, sockets: &HashSet<u64>) -> HashMap<u64, String> {
-        let mut found = HashMap::new();
-        let Ok(network) = fs::metadata(format!("/proc/self/fd/{}", descriptor(namespace))).map(|file| file.ino())
-        else {
-            return found;
-        };
-        let mut budget = MOST_FILES;
-        for process in self.all.iter().filter(|process| process.network == Some(network)) {
-            if found.len() == sockets.len() || budget == 0 {
-                break;
-            }
-            let Ok(files) = fs::read_dir(format!("/proc/{}/fd", process.pid)) else { continue };
-            let held: Vec<u64> = files
-                .flatten()
-                .take(budget)
-                .inspect(|_| budget -= 1)
-                .filter_map(|file| socket_number(&fs::read_link(file.path()).ok()?))
-                .filter(|number| sockets.contains(number))
-                .collect();
-            if held.is_empty() {
-                continue;
-            }
-            let Ok(name) = fs::read_to_string(format!("/proc/{}/comm", process.pid)) else { continue };
-            for number in held {
-                found.entry(number).or_insert_with(|| name.trim_end().to_owned());
-            }
-        }
-        found
+    /// The name of a program that holds the socket with this number.
+    pub(crate) fn program(&self, socket: u64) -> Option<&str> {
+        self.sockets.get(&socket).map(String::as_str)
     }
 }
 
-fn descriptor(namespace: &Namespace) -> i32 {
-    use std::os::fd::AsRawFd;
-    namespace.as_fd().as_raw_fd()
+/// Who holds which socket: one pass over the open files of all processes.
+fn sockets(pids: impl Iterator<Item = u32>) -> HashMap<u64, String> {
+    let mut found = HashMap::new();
+    let mut budget = MOST_FILES;
+    for pid in pids {
+        let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
+        let files = files.flatten().take(budget).inspect(|_| budget -= 1);
+        let held: Vec<u64> = files.filter_map(|file| socket_number(&fs::read_link(file.path()).ok()?)).collect();
+        if held.is_empty() {
+            continue;
+        }
+        let Ok(name) = fs::read_to_string(format!("/proc/{pid}/comm")) else { continue };
+        found.extend(held.into_iter().map(|number| (number, name.trim_end().to_owned())));
+    }
+    found
 }
 
 fn network(pid: u32) -> io::Result<u64> {

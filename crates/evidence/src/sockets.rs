@@ -1,7 +1,6 @@
 //! Who listens in a network namespace: `/proc/net/{tcp,tcp6,udp,udp6}`, and the programs behind the sockets.
 
 use std::{
-    collections::HashSet,
     fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
@@ -21,10 +20,8 @@ struct Entry {
 /// Blocking.
 pub(crate) fn read(namespace: &Namespace, processes: &Processes) -> io::Result<Vec<Listening>> {
     let entries = namespace.run(entries)??;
-    let numbers: HashSet<u64> = entries.iter().map(|entry| entry.number).filter(|number| *number != 0).collect();
-    let mut programs = processes.programs(namespace, &numbers);
     let named = entries.into_iter().map(|entry| {
-        let program = programs.get_mut(&entry.number).map(|name| name.clone());
+        let program = processes.program(entry.number).map(str::to_owned);
         Listening { program, ..entry.listening }
     });
     let mut listening: Vec<Listening> = named.collect();

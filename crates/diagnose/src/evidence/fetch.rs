@@ -49,33 +49,19 @@ enum Answer {
     Failed(String),
 }
 
-/// One request for each network that attempts are made from: the node's own first, with the kernel's facts.
+/// One request: the kernel's facts and all attempts.
 async fn of_node(client: &Client, node: &str, questions: &Questions) -> Answer {
-    let mut by_owner: BTreeMap<&Owner, Vec<&str>> = BTreeMap::from([(&Owner::Node, Vec::new())]);
+    let mut query = form_urlencoded::Serializer::new(String::new());
     for (from, target) in questions {
-        by_owner.entry(from).or_default().push(target);
-    }
-    let mut whole: Option<NodeEvidence> = None;
-    for (from, targets) in by_owner {
-        match (ask(client, node, from, &targets).await, &mut whole) {
-            (Answer::Evidence(more), Some(whole)) => whole.probes.extend(more.probes),
-            (Answer::Evidence(found), None) => whole = Some(*found),
-            (other, None) => return other,
-            (Answer::Failed(why), Some(whole)) => whole.problems.push(format!("attempts from {from}: {why}")),
-            (Answer::Unknown, Some(_)) => {}
+        match from {
+            Owner::Node => drop(query.append_pair("probe", target)),
+            Owner::Pod { namespace, name } => {
+                query.append_pair("podProbe", &format!("{namespace}/{name},{target}"));
+            }
+            // Agents know their pods by name.
+            Owner::PodUid(_) => {}
         }
     }
-    whole.map_or(Answer::Unknown, |whole| Answer::Evidence(Box::new(whole)))
-}
-
-async fn ask(client: &Client, node: &str, from: &Owner, targets: &[&str]) -> Answer {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    match from {
-        Owner::Node => {}
-        Owner::Pod { namespace, name } => drop(query.append_pair("from", &format!("{namespace}/{name}"))),
-        Owner::PodUid(_) => return Answer::Failed("agents find pods by name only".to_owned()),
-    }
-    query.extend_pairs(targets.iter().map(|target| ("probe", target)));
     let path = format!("/api/v1/nodes/{node}/proxy/evidence?{}", query.finish());
     let request = match http::Request::get(path).body(Vec::new()) {
         Ok(request) => request,

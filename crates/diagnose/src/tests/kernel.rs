@@ -291,8 +291,34 @@ fn connections_that_differ_between_nodes_show_the_network() {
     let address = attempts(address, json!([]));
     proven(&address, "network-drops", LinkId::Probe);
     assert!(address.cause().unwrap().title.en.contains("Service's address"));
+    // A node that reaches nothing elsewhere either says nothing of the pods on it.
+    let blind = json!([attempt(0, json!("timedOut")), attempt(1, json!("timedOut"))]);
+    let blind = attempts(blind, json!([attempt(1, json!("connected"))]));
+    proven(&blind, "network-drops", LinkId::Probe);
+    assert_eq!(subject(&blind), "node/node-0");
     // From afar alone nothing is known.
     silent(&attempts(json!([]), json!([attempt(0, json!("timedOut"))])));
+}
+
+/// From inside pod 0.
+fn inside(outcome: Value) -> Value {
+    let mut attempt = attempt(0, outcome);
+    attempt["from"] = json!({"pod": {"namespace": "default", "name": "web-0"}});
+    attempt
+}
+
+#[test]
+fn connections_inside_the_pod_tell_the_program_from_the_node() {
+    let both = |inside_met: Value, beside: Value| attempts(json!([inside(inside_met), attempt(0, beside)]), json!([]));
+    let dropped = both(json!("connected"), json!("timedOut"));
+    proven(&dropped, "network-drops", LinkId::Probe);
+    let rejected = both(json!("connected"), json!("refused"));
+    proven(&rejected, "endpoint-refuses", LinkId::Probe);
+    assert_eq!(subject(&rejected), "node/node-0");
+    let program = both(json!("refused"), json!("refused"));
+    proven(&program, "endpoint-refuses", LinkId::Probe);
+    assert_eq!(subject(&program), "pod/web-0");
+    silent(&both(json!("connected"), json!("connected")));
 }
 
 #[test]
@@ -302,7 +328,7 @@ fn a_network_policy_may_want_nodes_to_be_kept_out() {
         node("node-1", json!({"probes": [attempt(0, json!("timedOut"))]})),
     ];
     let mut snapshot = snapshot(&Cluster::healthy(), nodes);
-    let policy = json!({"metadata": {"name": "p", "namespace": "default"}, "spec": {"podSelector": {"matchLabels": {"app": "other"}}}});
+    let policy = json!({"metadata": {"name": "p", "namespace": "default"}, "spec": {"podSelector": {"matchLabels": {"app": "web"}}}});
     snapshot.network_policies = vec![serde_json::from_value(policy).unwrap()];
     let diagnosis = diagnose(&snapshot);
     silent(&diagnosis);

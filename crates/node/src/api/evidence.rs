@@ -1,5 +1,5 @@
-//! `GET /evidence?probe=TARGET&from=NAMESPACE/POD`: the kernel facts of this node, and connection attempts made on
-//! request, from the node's network or from that of a pod.
+//! `GET /evidence`: the kernel facts of this node, and connection attempts made on request: `probe=TARGET` from the
+//! network of the node or of `from=NAMESPACE/POD`, `podProbe=NAMESPACE/POD,TARGET` from that of the pod it names.
 
 use portolan_diagnose::evidence::{NodeEvidence, Owner, Target};
 use portolan_evidence::{Asked, MOST_PROBES, Pods};
@@ -9,27 +9,36 @@ use crate::agent::Agent;
 /// Connection attempts that somebody wants: from where, and to what.
 pub(super) fn parse(query: &str) -> Result<Vec<(Owner, String)>, String> {
     let mut from = Owner::Node;
-    let mut targets = Vec::new();
+    let mut wishes = Vec::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        match (name.as_ref(), value.as_ref()) {
-            ("from", "" | "node") => from = Owner::Node,
-            ("from", text) => {
-                let parts = text.split_once('/').filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty());
-                let (namespace, name) =
-                    parts.ok_or_else(|| format!("invalid from {text:?}: want NAMESPACE/POD or node"))?;
-                from = Owner::Pod { namespace: namespace.to_owned(), name: name.to_owned() };
-            }
-            ("probe", text) => {
-                text.parse::<Target>().map_err(|error| error.to_string())?;
-                targets.push(text.to_owned());
+        match name.as_ref() {
+            "from" => from = owner(&value)?,
+            "probe" => wishes.push((None, checked(&value)?)),
+            "podProbe" => {
+                let parts =
+                    value.split_once(',').ok_or_else(|| format!("invalid podProbe {value:?}: want POD,TARGET"))?;
+                wishes.push((Some(owner(parts.0)?), checked(parts.1)?));
             }
             _ => {}
         }
     }
-    if targets.len() > MOST_PROBES {
-        return Err(format!("{} connection attempts are too many: at most {MOST_PROBES}", targets.len()));
+    if wishes.len() > MOST_PROBES {
+        return Err(format!("{} connection attempts are too many: at most {MOST_PROBES}", wishes.len()));
     }
-    Ok(targets.into_iter().map(|target| (from.clone(), target)).collect())
+    Ok(wishes.into_iter().map(|(own, target)| (own.unwrap_or_else(|| from.clone()), target)).collect())
+}
+
+fn owner(text: &str) -> Result<Owner, String> {
+    if matches!(text, "" | "node") {
+        return Ok(Owner::Node);
+    }
+    let parts = text.split_once('/').filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty());
+    let (namespace, name) = parts.ok_or_else(|| format!("invalid place {text:?}: want NAMESPACE/POD or node"))?;
+    Ok(Owner::Pod { namespace: namespace.to_owned(), name: name.to_owned() })
+}
+
+fn checked(target: &str) -> Result<String, String> {
+    target.parse::<Target>().map(|_| target.to_owned()).map_err(|error| error.to_string())
 }
 
 /// Looks, and makes the attempts.
@@ -59,7 +68,17 @@ mod tests {
         let pod = Owner::Pod { namespace: "a".into(), name: "b".into() };
         let both = parse("probe=tcp://10.0.0.1:80&from=a/b&probe=udp%3A%2F%2F10.0.0.1%3A53&pretty").unwrap();
         assert_eq!(both, [(pod.clone(), "tcp://10.0.0.1:80".to_owned()), (pod, "udp://10.0.0.1:53".to_owned())]);
-        for query in ["probe=10.0.0.1:80", "from=b", "from=/b", &"probe=tcp://10.0.0.1:80&".repeat(65)] {
+        let own = parse("podProbe=a/b,tcp://10.0.0.1:80&probe=tcp://10.0.0.1:81").unwrap();
+        assert_eq!(own[0].0.to_string(), "pod a/b");
+        assert_eq!(own[1], (Owner::Node, "tcp://10.0.0.1:81".to_owned()));
+        for query in [
+            "probe=10.0.0.1:80",
+            "from=b",
+            "from=/b",
+            "podProbe=tcp://10.0.0.1:80",
+            "podProbe=b,tcp://10.0.0.1:80",
+            &"probe=tcp://10.0.0.1:80&".repeat(65),
+        ] {
             assert!(parse(query).is_err(), "{query}");
         }
     }
