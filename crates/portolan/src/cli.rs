@@ -8,7 +8,7 @@ use portolan_catalogue::Lang;
 
 #[cfg(target_os = "linux")]
 use crate::{apiserver, controllers, demo, up};
-use crate::{completions, diagnose, echo, events, explain, man, output, probe, snapshot};
+use crate::{completions, diagnose, echo, events, explain, lint, man, output, probe, snapshot};
 
 /// What is logged unless something else is asked for. kube warns of an answer that it cannot read with the answer itself,
 /// which may be all Services of a cluster; whoever asked says what was wrong with it, so nothing is lost.
@@ -42,6 +42,7 @@ enum Command {
     Explain(explain::Options),
     Diagnose(diagnose::Options),
     Events(events::Options),
+    Lint(lint::Options),
     Snapshot(snapshot::Options),
     Completions(completions::Options),
     Man(man::Options),
@@ -130,6 +131,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Explain(options) => explain::run(&options),
         Command::Diagnose(options) => diagnose::run(&options),
         Command::Events(options) => events::run(&options),
+        Command::Lint(options) => lint::run(&options),
         Command::Snapshot(options) => snapshot::run(&options),
         Command::Completions(options) => completions::run(&options),
         Command::Man(options) => man::run(&options),

@@ -17,6 +17,7 @@ mod events;
 mod explain;
 #[cfg(target_os = "linux")]
 mod kubeconfig;
+mod lint;
 mod man;
 mod output;
 mod probe;

@@ -89,17 +89,24 @@ pub struct Annotation {
     pub readers: &'static [Reader],
     /// Why not to use it any more, and what to use instead.
     pub deprecated: Option<Text>,
+    /// What else to know when the value is wrong.
+    pub note: Option<Text>,
     /// Whether it matters for types other than LoadBalancer too.
     pub any_type: bool,
 }
 
 impl Annotation {
     const fn new(name: &'static str, value: Kind, readers: &'static [Reader]) -> Self {
-        Self { name, value, readers, deprecated: None, any_type: false }
+        Self { name, value, readers, deprecated: None, note: None, any_type: false }
     }
 
     const fn deprecated(mut self, en: &'static str, zh: &'static str) -> Self {
         self.deprecated = Some(Text { en, zh });
+        self
+    }
+
+    const fn note(mut self, en: &'static str, zh: &'static str) -> Self {
+        self.note = Some(Text { en, zh });
         self
     }
 
@@ -131,6 +138,12 @@ const TABLES: [&Tables; 3] = [&aws::TABLES, &azure::TABLES, &gcp::TABLES];
 /// All annotations of a cloud.
 pub fn known(provider: Provider) -> &'static [Annotation] {
     TABLES.iter().find(|tables| tables.provider == provider).map_or(&[], |tables| tables.known)
+}
+
+/// Names of a cloud that nobody reads, and what to do instead.
+pub(super) fn not_read(provider: Provider) -> impl Iterator<Item = (&'static str, Text)> {
+    let tables = TABLES.into_iter().filter(move |tables| tables.provider == provider);
+    tables.flat_map(|tables| tables.unread).map(|unread| (unread.name, unread.instead))
 }
 
 /// A Service with its annotations.
@@ -250,7 +263,12 @@ fn expected(annotation: &Annotation) -> Words {
     let (en, zh) = annotation.value.describe();
     let readers: Vec<&str> = annotation.readers.iter().map(|reader| reader.as_str()).collect();
     let readers = readers.join(", ");
-    words!("Expected: {en} (read by {readers}).", "应为：{zh}（由 {readers} 读取）。")
+    let mut words = words!("Expected: {en} (read by {readers}).", "应为：{zh}（由 {readers} 读取）。");
+    if let Some(note) = annotation.note {
+        words.en = format!("{} {}", words.en, note.en);
+        words.zh.push_str(note.zh);
+    }
+    words
 }
 
 fn unknown(view: &View<'_>, name: &str, tables: &Tables, sink: &mut Sink) {

@@ -8,12 +8,12 @@
 mod meant;
 mod wouldbe;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use portolan_objects::service;
+use portolan_objects::{ObjectKey, service};
 
 use super::{
-    Sink, rules,
+    Sink, Unknown, rules,
     world::{Maker, Served, World},
 };
 use crate::{Ask, Evidence, Finding, Index, checks::diagnose, view::labels_text, words::words};
@@ -21,51 +21,64 @@ pub(super) use meant::slip;
 use wouldbe::WouldBe;
 
 pub(super) fn check(world: &World<'_>, sink: &mut Sink) {
+    let behind = rounds(world).iter().map(|round| walk(world, round, sink)).reduce(|mut all, one| {
+        all.extend(one);
+        all
+    });
+    let behind = behind.unwrap_or_default();
+    let orphans = meant::Orphans::new(world, |maker| behind.contains(&std::ptr::from_ref(maker)));
+    for served in &world.services {
+        if service::selector(&served.service).is_some() && world.behind(served).is_empty() {
+            selects_nothing(world, served, &orphans, sink);
+        }
+    }
+}
+
+/// Services that can be in one cluster together: a key that several files have (one for each environment) comes once in
+/// each round.
+fn rounds<'a>(world: &'a World<'a>) -> Vec<Vec<&'a Served<'a>>> {
+    let mut rounds: Vec<Vec<&Served<'_>>> = Vec::new();
+    let mut seen: HashMap<&ObjectKey, usize> = HashMap::new();
+    for served in &world.services {
+        let round = seen.entry(&served.object.key).or_default();
+        if *round == rounds.len() {
+            rounds.push(Vec::new());
+        }
+        rounds[*round].push(served);
+        *round += 1;
+    }
+    rounds
+}
+
+/// Walks the chart of every Service of one round; gives the makers that are behind one.
+fn walk<'a>(world: &World<'a>, round: &[&Served<'_>], sink: &mut Sink) -> HashSet<*const Maker<'a>> {
     let mut would_be = WouldBe::default();
-    let mut behind: HashSet<*const Maker<'_>> = HashSet::new();
-    let mut unmatched = Vec::new();
-    let mut seen = HashSet::new();
-    let once = world.services.iter().filter(|served| seen.insert(&served.object.key));
-    let served: Vec<&Served<'_>> = once.collect();
-    for served in &served {
+    let mut behind = HashSet::new();
+    for served in round {
         let makers = world.behind(served);
         would_be.service(served, &makers);
-        if makers.is_empty() && service::selector(&served.service).is_some() {
-            unmatched.push(*served);
-        }
         behind.extend(makers.into_iter().map(std::ptr::from_ref));
     }
     would_be.policies(world);
     let snapshot = would_be.finish();
     let index = Index::new(&snapshot);
-    for served in &served {
+    for served in round {
         for finding in diagnose(&index, &served.object.key, &Ask::default()).findings {
-            pass_on(world, served, &finding, sink);
+            pass_on(served, &finding, sink);
         }
     }
-    let orphans = meant::Orphans::new(world, |maker| behind.contains(&std::ptr::from_ref(maker)));
-    for served in unmatched {
-        selects_nothing(world, served, &orphans, sink);
-    }
+    behind
 }
 
-/// A finding that manifests prove; the level and the existence of the rule say which those are.
-fn pass_on(world: &World<'_>, served: &Served<'_>, finding: &Finding, sink: &mut Sink) {
+/// A finding that manifests prove; that it has a rule says so.
+fn pass_on(served: &Served<'_>, finding: &Finding, sink: &mut Sink) {
     if !rules::is_of_the_chain(finding.code) {
         return;
     }
     let remedy = finding.remedies.first().map(|remedy| remedy.what.clone());
-    let namespace = &served.object.key.namespace;
-    // The Service's own field if the evidence has one: that is what whoever wrote it can change.
+    // The Service's own field: that is what whoever wrote it can change.
     let own = format!("service/{}", served.object.key.name);
-    let evidence = finding.evidence.iter();
-    let other = evidence.clone().find(|evidence| finding.subject.as_ref() == Some(&evidence.object));
-    if let Some((object, evidence)) =
-        other.and_then(|evidence| Some((world.named(namespace, &evidence.object)?, evidence)))
-    {
-        return sink.about(finding.code, object, path(evidence), finding.title.clone(), remedy);
-    }
-    let field = evidence.clone().find(|evidence| evidence.object == own).map(path).unwrap_or_default();
+    let field = finding.evidence.iter().find(|evidence| evidence.object == own).map(path).unwrap_or_default();
     sink.about(finding.code, served.object, field, finding.title.clone(), remedy);
 }
 
@@ -80,7 +93,9 @@ fn selects_nothing(world: &World<'_>, served: &Served<'_>, orphans: &meant::Orph
     let text = labels_text(asked);
     let field = "spec.selector";
     match orphans.meant_by(world, served, asked) {
-        meant::Meant::Nothing => sink.unknown("pods of Service", &served.object.key),
+        meant::Meant::Nothing => {
+            sink.unknown.insert(Unknown::PodsOf(served.object.key.to_string()));
+        }
         meant::Meant::Elsewhere(maker) => {
             let (object, namespace) = (maker.object, &maker.object.key.namespace);
             let message = words!(

@@ -16,6 +16,7 @@ mod annotations;
 mod chain;
 mod ignores;
 mod objects;
+mod policies;
 mod practices;
 mod read;
 mod references;
@@ -25,13 +26,12 @@ mod values;
 mod world;
 mod yaml;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use portolan_objects::ObjectKey;
 use serde::Serialize;
 
-pub use annotations::{Annotation, Provider, known as known_annotations};
-pub use read::{ReadError, Source, read};
+pub use annotations::{Annotation, Kind, Provider, Reader, known as known_annotations};
+pub use read::{Content, ReadError, Source, read};
 pub use rules::{RULES, Rule, rule};
 
 use crate::Words;
@@ -103,6 +103,16 @@ pub struct Problem {
     pub remedy: Option<Words>,
 }
 
+/// Something that these files ask for and do not have.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unknown {
+    /// The Service of this key.
+    Service(String),
+    /// Pods for the Service of this key.
+    PodsOf(String),
+}
+
 /// Everything found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -115,8 +125,8 @@ pub struct Report {
     pub objects: usize,
     /// Files that hold YAML but nothing of Kubernetes.
     pub other_files: Vec<String>,
-    /// References to what is not in these files, by what they name: neither proven right nor wrong.
-    pub unknown: BTreeMap<String, usize>,
+    /// What other files would settle: neither proven right nor wrong.
+    pub unknown: BTreeSet<Unknown>,
     /// Findings left out because of an annotation or the command line.
     pub ignored: usize,
 }
@@ -147,6 +157,7 @@ pub fn lint(sources: &[Source], options: &Options) -> Report {
     annotations::check(&world, &mut sink);
     practices::check(&world, &mut sink);
     references::check(&world, &mut sink);
+    policies::check(&world, &mut sink);
     chain::check(&world, &mut sink);
     ignores::unknown_codes(&loaded.objects, &options.ignore, &mut sink);
     let mut report = Report {
@@ -167,7 +178,7 @@ pub fn lint(sources: &[Source], options: &Options) -> Report {
 #[derive(Default)]
 struct Sink {
     problems: Vec<Found>,
-    unknown: BTreeMap<String, usize>,
+    unknown: BTreeSet<Unknown>,
 }
 
 /// A finding with the codes that its object does not want.
@@ -209,11 +220,6 @@ impl Sink {
             remedy,
         };
         self.problems.push(Found { problem, ignore: Vec::new() });
-    }
-
-    /// Something that another file would settle.
-    fn unknown(&mut self, what: &str, key: &ObjectKey) {
-        *self.unknown.entry(format!("{what} {key}")).or_default() += 1;
     }
 }
 

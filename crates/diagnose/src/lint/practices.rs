@@ -9,7 +9,7 @@ use super::{Sink, world::World};
 pub(super) fn check(world: &World<'_>, sink: &mut Sink) {
     for served in &world.services {
         let makers = world.behind(served);
-        services::check(served, sink);
+        services::check(served, &makers, sink);
         deprecated::check(served, sink);
         pods::behind(served, &makers, sink);
     }

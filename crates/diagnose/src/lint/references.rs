@@ -5,7 +5,7 @@ use portolan_objects::{ObjectKey, service};
 use serde_json::Value;
 
 use super::{
-    Sink,
+    Sink, Unknown,
     chain::slip,
     objects::Object,
     world::{Served, World},
@@ -94,7 +94,7 @@ fn backend_of(
     port: Option<Port<'_>>,
     sink: &mut Sink,
 ) {
-    match world.service(key) {
+    match world.service(key, object) {
         Some(served) => {
             if let Some(port) = port {
                 port_of(served, object, field, port, sink);
@@ -109,7 +109,8 @@ fn absent(world: &World<'_>, object: &Object, field: &str, key: &ObjectKey, sink
     let here = world.services.iter().filter(|served| served.object.key.namespace == key.namespace);
     let names = here.map(|served| served.object.key.name.as_str());
     let Some(near) = nearest_word(&key.name, names).filter(|near| slip(&key.name, near)) else {
-        return sink.unknown("Service", key);
+        sink.unknown.insert(Unknown::Service(key.to_string()));
+        return;
     };
     let name = &key.name;
     let message = words!("no Service {name} in these files", "这些文件中没有 Service {name}");
@@ -160,7 +161,9 @@ fn governing(world: &World<'_>, object: &Object, sink: &mut Sink) {
         return;
     }
     let key = ObjectKey::new(object.key.namespace.clone(), name.clone());
-    let Some(served) = world.service(&key) else { return absent(world, object, "spec.serviceName", &key, sink) };
+    let Some(served) = world.service(&key, object) else {
+        return absent(world, object, "spec.serviceName", &key, sink);
+    };
     // A field that is not there is filled in by the API server, so only a written None makes a Service headless.
     let address = served.service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref());
     if address != Some("None") && !service::is_external_name(&served.service) {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use portolan_catalogue::Lang;
 use serde_json::Value;
 
-use super::{Level, Problem, RULES, Report, Rule};
+use super::{Level, Problem, Provider, RULES, Report, Rule, Unknown, annotations};
 use crate::render::sarif;
 
 const BOLD: &str = "\x1b[1m";
@@ -62,7 +62,11 @@ fn summary(report: &Report, lang: Lang, hidden: usize) -> String {
     let (errors, warnings) = (report.count(Level::Error), report.count(Level::Warning));
     let notes = report.count(Level::Note);
     let mut line = match lang {
-        Lang::En => format!("{objects} objects in {files} files: {errors} errors, {warnings} warnings"),
+        Lang::En => {
+            let (objects, files) = (counted(objects, "object"), counted(files, "file"));
+            let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
+            format!("{objects} in {files}: {errors}, {warnings}")
+        }
         Lang::Zh => format!("{files} 个文件中有 {objects} 个对象：{errors} 个错误，{warnings} 个警告"),
     };
     let mut add = |count: usize, en: &str, zh: &str| {
@@ -73,11 +77,16 @@ fn summary(report: &Report, lang: Lang, hidden: usize) -> String {
             };
         }
     };
-    add(notes, "notes", "条提示");
+    add(notes, if notes == 1 { "note" } else { "notes" }, "条提示");
     add(hidden, "notes not shown (--level note)", "条提示未显示（--level note）");
     add(report.ignored, "ignored", "条已忽略");
     add(report.other_files.len(), "files without objects to look at", "个文件没有可检查的对象");
     line
+}
+
+/// `1 file`, `2 files`.
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// What other files would settle.
@@ -85,7 +94,12 @@ fn unknown(report: &Report, lang: Lang) -> Option<String> {
     if report.unknown.is_empty() {
         return None;
     }
-    let named: Vec<&str> = report.unknown.keys().take(SHOWN).map(String::as_str).collect();
+    let name = |unknown: &Unknown| match (unknown, lang) {
+        (Unknown::Service(key), _) => format!("Service {key}"),
+        (Unknown::PodsOf(key), Lang::En) => format!("pods of Service {key}"),
+        (Unknown::PodsOf(key), Lang::Zh) => format!("Service {key} 的 Pod"),
+    };
+    let named: Vec<String> = report.unknown.iter().take(SHOWN).map(name).collect();
     let mut list = named.join(", ");
     let rest = report.unknown.len().saturating_sub(SHOWN);
     if rest > 0 {
@@ -161,10 +175,9 @@ pub fn rules(lang: Lang) -> String {
     out
 }
 
-/// The list of rules and that of the clouds' annotations, as docs/lint.md has them.
+/// All rules as a table.
 pub fn rules_markdown(lang: Lang) -> String {
-    let mut out = String::new();
-    out.push_str(match lang {
+    let mut out = String::from(match lang {
         Lang::En => "| code | level | what | why |\n|---|---|---|---|\n",
         Lang::Zh => "| 代码 | 级别 | 含义 | 原因 |\n|---|---|---|---|\n",
     });
@@ -175,17 +188,34 @@ pub fn rules_markdown(lang: Lang) -> String {
     out
 }
 
-/// One cloud's annotations as a table.
-pub fn annotations_markdown(provider: super::Provider, lang: Lang) -> String {
+/// The generated part of docs/lint.md: rules, and every annotation of each cloud.
+pub fn reference(lang: Lang) -> String {
+    let (rules, annotations, unread) = match lang {
+        Lang::En => ("Rules", "Annotations of", "Often written, and read by nobody:"),
+        Lang::Zh => ("规则", "云注解：", "常见但没有组件读取的写法："),
+    };
+    let mut out = format!("## {rules}\n\n{}", rules_markdown(lang));
+    for (provider, name) in [(Provider::Aws, "AWS"), (Provider::Azure, "Azure"), (Provider::Gcp, "Google Cloud")] {
+        let _ = write!(out, "\n## {annotations} {name}\n\n{}", known_table(provider, lang));
+        let _ = writeln!(out, "\n{unread}\n");
+        for (name, instead) in annotations::not_read(provider) {
+            let _ = writeln!(out, "- `{name}`: {}", instead.get(lang));
+        }
+    }
+    out
+}
+
+fn known_table(provider: Provider, lang: Lang) -> String {
     let mut out = String::from(match lang {
         Lang::En => "| annotation | value | read by |\n|---|---|---|\n",
         Lang::Zh => "| 注解 | 值 | 由谁读取 |\n|---|---|---|\n",
     });
-    for annotation in super::known_annotations(provider) {
+    for annotation in annotations::known(provider) {
         let (en, zh) = annotation.value.describe();
         let mut value = if lang == Lang::En { en } else { zh }.replace('|', "\\|");
         if let Some(deprecated) = annotation.deprecated {
-            let _ = write!(value, ". {}", deprecated.get(lang));
+            let stop = if lang == Lang::En { ". " } else { "。" };
+            let _ = write!(value, "{stop}{}", deprecated.get(lang));
         }
         let readers: Vec<&str> = annotation.readers.iter().map(|reader| reader.as_str()).collect();
         let _ = writeln!(out, "| `{}` | {value} | {} |", annotation.name, readers.join(", "));

@@ -80,11 +80,11 @@ fn what_another_file_would_settle_is_unknown_and_silent() {
     let service = rows::service("{selector: {app: web}, ports: [{port: 80, targetPort: http}]}");
     let report = lint_text(&service);
     assert_eq!(report.problems.len(), 0, "{:#?}", report.problems);
-    assert_eq!(report.unknown.keys().collect::<Vec<_>>(), ["pods of Service default/web"]);
+    assert_eq!(report.unknown, BTreeSet::from([Unknown::PodsOf("default/web".into())]));
     let ingress = rows::ingress("web", "number: 80");
     let report = lint_text(&ingress);
     assert_eq!(report.problems.len(), 0, "{:#?}", report.problems);
-    assert_eq!(report.unknown.keys().collect::<Vec<_>>(), ["Service default/web"]);
+    assert_eq!(report.unknown, BTreeSet::from([Unknown::Service("default/web".into())]));
 }
 
 #[test]
@@ -97,6 +97,32 @@ fn files_are_one_world() {
     assert_eq!(found.file, "service.yaml");
     assert!(found.message.en.contains("deployment/other"), "{}", found.message);
     assert!(found.remedy.as_ref().is_some_and(|remedy| remedy.en.contains("app=web")), "{found:?}");
+}
+
+#[test]
+fn where_folders_are_environments_each_is_judged_by_itself() {
+    let pods = |port: &str| {
+        rows::deployment("web", "{app: web}", "")
+            .replace("name: http,", &format!("name: {port},"))
+            .replace("port: http}", &format!("port: {port}}}"))
+    };
+    let service = rows::service("{selector: {app: web}, ports: [{port: 80, targetPort: http}]}");
+    let sources = |other: &str| {
+        [
+            Source::text("dev/pods.yaml", pods("http")),
+            Source::text("dev/service.yaml", service.as_str()),
+            Source::text("prod/pods.yaml", pods(other)),
+            Source::text("prod/service.yaml", service.as_str()),
+        ]
+    };
+    let report = lint(&sources("http"), &Options::default());
+    assert_eq!(report.exit_code(), 0, "{:#?}", report.problems);
+    let report = lint(&sources("web"), &Options::default());
+    let found: Vec<_> = report.problems.iter().filter(|problem| problem.level == Level::Error).collect();
+    assert!(
+        matches!(found[..], [one] if one.file == "prod/service.yaml" && one.code == "target-port-not-declared"),
+        "{found:#?}"
+    );
 }
 
 #[test]
@@ -233,6 +259,44 @@ fn sarif_has_what_the_schema_requires() {
         assert!(place["region"]["startLine"].as_u64().is_some_and(|line| line >= 1));
     }
     assert_eq!(sarif::log(&[], &[])["runs"][0]["results"], serde_json::json!([]));
+}
+
+/// `UPDATE_DOCS=1` rewrites what stands below the mark.
+#[test]
+fn the_reference_in_the_docs_is_current() {
+    const MARK: &str = "<!-- from here on generated: UPDATE_DOCS=1 cargo test -p portolan-diagnose lint -->\n\n";
+    for (name, lang) in [("lint.md", portolan_catalogue::Lang::En), ("lint.zh.md", portolan_catalogue::Lang::Zh)] {
+        let path = format!("{}/../../docs/{name}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&path).expect("the page is there");
+        let (head, below) = text.split_once(MARK).expect("the mark is there");
+        let current = render::reference(lang);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, format!("{head}{MARK}{current}")).expect("it can be written");
+        } else {
+            assert!(below == current, "docs/{name} is stale: UPDATE_DOCS=1 rewrites it");
+        }
+    }
+}
+
+#[test]
+fn the_same_object_in_two_files_is_worth_a_note() {
+    let text = rows::service("{selector: {app: web}, ports: [{port: 80}]}");
+    let sources = [Source::text("dev.yaml", text.as_str()), Source::text("prod.yaml", text.as_str())];
+    let report = lint(&sources, &Options::default());
+    assert_eq!(codes(&report), BTreeSet::from(["manifest-duplicate-elsewhere"]));
+    assert_eq!((report.problems[0].file.as_str(), report.exit_code()), ("prod.yaml", 0));
+}
+
+#[test]
+fn what_is_too_large_is_not_read() {
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..9 {
+        let inside = vec![format!("*a{}", level - 1); 10].join(", ");
+        let _ = writeln!(bomb, "a{level}: &a{level} [{inside}]");
+    }
+    let huge = Source { name: "b.yaml".into(), content: read::Content::TooLarge(1 << 40), named: true };
+    let report = lint(&[Source::text("a.yaml", bomb), huge], &Options::default());
+    assert_eq!(report.problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), ["yaml-too-large"; 2]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! All objects of one call, typed and indexed: what rules ask questions of.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, path::Path};
 
 use k8s_openapi::{
     api::{
@@ -67,7 +67,7 @@ pub(super) struct World<'a> {
     pub(super) misfits: Vec<(&'a Object, String)>,
     /// Makers by namespace, label and value.
     by_label: HashMap<(&'a str, String, String), Vec<usize>>,
-    services_by_key: HashMap<&'a ObjectKey, usize>,
+    services_by_key: HashMap<&'a ObjectKey, Vec<usize>>,
     makers_in: HashMap<&'a str, usize>,
 }
 
@@ -86,7 +86,7 @@ impl<'a> World<'a> {
         for object in objects {
             if object.kind == "Service" && object.api_version == "v1" {
                 if let Some(service) = world.typed::<Service>(object) {
-                    world.services_by_key.entry(&object.key).or_insert(world.services.len());
+                    world.services_by_key.entry(&object.key).or_default().push(world.services.len());
                     world.services.push(Served { object, service });
                 }
             } else if let Some(maker) = world.maker(object) {
@@ -157,21 +157,25 @@ impl<'a> World<'a> {
         self.makers_in.get(namespace).copied().unwrap_or_default()
     }
 
-    /// The Service of this name, if these files have it.
-    pub(super) fn service(&self, key: &ObjectKey) -> Option<&Served<'a>> {
-        self.services_by_key.get(key).and_then(|place| self.services.get(*place))
-    }
-
-    /// The object of a namespace that evidence names, `KIND/NAME`.
-    pub(super) fn named(&self, namespace: &str, name: &str) -> Option<&'a Object> {
-        self.objects.iter().find(|object| object.key.namespace == namespace && object.to_string() == name)
+    /// The Service of this name, if these files have it; of several (one for each environment) the one nearest to
+    /// who asks.
+    pub(super) fn service(&self, key: &ObjectKey, asking: &Object) -> Option<&Served<'a>> {
+        let places = self.services_by_key.get(key)?;
+        let all = places.iter().filter_map(|place| self.services.get(*place));
+        all.reduce(|best, other| {
+            let closer = closeness(asking, other.object) > closeness(asking, best.object);
+            if closer { other } else { best }
+        })
     }
 
     /// Makers whose pods the Service selects.
     pub(super) fn behind(&self, served: &Served<'_>) -> Vec<&Maker<'a>> {
         let Some(selector) = service::selector(&served.service) else { return Vec::new() };
         let asked = served.service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
-        self.selected(&served.object.key.namespace, &selector, asked)
+        let makers = self.selected(&served.object.key.namespace, &selector, asked);
+        // Where folders are environments, the pods of another one are not meant.
+        let nearest = makers.iter().map(|maker| closeness(served.object, maker.object)).max();
+        makers.into_iter().filter(|maker| Some(closeness(served.object, maker.object)) == nearest).collect()
     }
 
     /// Makers of a namespace whose pods have these labels; looked up by the rarest of them.
@@ -184,4 +188,17 @@ impl<'a> World<'a> {
         let makers = rarest.iter().filter_map(|place| self.makers.get(*place));
         makers.filter(|maker| maker.labels().is_some_and(|labels| selector.matches(labels))).collect()
     }
+}
+
+/// How many folders two files share; files of one folder are as close as one file.
+fn closeness(one: &Object, other: &Object) -> usize {
+    if one.file == other.file {
+        return usize::MAX;
+    }
+    let folder = |object: &Object| -> Vec<String> {
+        let folder = Path::new(&object.file).parent().unwrap_or(Path::new(""));
+        folder.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect()
+    };
+    let (one, other) = (folder(one), folder(other));
+    if one == other { usize::MAX } else { one.iter().zip(&other).take_while(|(a, b)| a == b).count() }
 }

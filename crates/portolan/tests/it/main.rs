@@ -10,6 +10,7 @@ mod examples;
 mod explain;
 mod join;
 mod kubectl;
+mod lint;
 mod process;
 mod reasons;
 mod restart;

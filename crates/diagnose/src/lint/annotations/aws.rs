@@ -33,7 +33,10 @@ fn owns(name: &str) -> bool {
 
 const KNOWN: &[Annotation] = &[
     // Which balancer, and who makes it.
-    Annotation::new(aws!("type"), Word(&["nlb", "external", "nlb-ip"]), BOTH),
+    Annotation::new(aws!("type"), Word(&["nlb", "external", "nlb-ip"]), BOTH).note(
+        "A Classic ELB needs no annotation; an ALB is made from an Ingress.",
+        "Classic ELB 不需要注解；ALB 由 Ingress 创建。",
+    ),
     Annotation::new(aws!("nlb-target-type"), Word(&["instance", "ip"]), CONTROLLER),
     Annotation::new(aws!("name"), Name(32), CONTROLLER),
     Annotation::new(aws!("internal"), Some, BOTH),

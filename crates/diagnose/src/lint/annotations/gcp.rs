@@ -39,9 +39,12 @@ fn owns(name: &str) -> bool {
     PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || KNOWN.iter().any(|annotation| annotation.name == name)
 }
 
+const EXTERNAL: Text =
+    Text { en: "An external balancer needs no annotation.", zh: "外部负载均衡器不需要注解。" };
+
 const KNOWN: &[Annotation] = &[
-    Annotation::new(TYPE, Word(&["Internal"]), BOTH),
-    Annotation::new(OLD_TYPE, Word(&["Internal", "internal"]), BOTH).deprecated(
+    Annotation::new(TYPE, Word(&["Internal"]), BOTH).note(EXTERNAL.en, EXTERNAL.zh),
+    Annotation::new(OLD_TYPE, Word(&["Internal", "internal"]), BOTH).note(EXTERNAL.en, EXTERNAL.zh).deprecated(
         "Use networking.gke.io/load-balancer-type: Internal.",
         "改用 networking.gke.io/load-balancer-type: Internal。",
     ),

@@ -17,7 +17,7 @@ use k8s_openapi::{
         networking::v1::NetworkPolicy,
     },
     apimachinery::pkg::{
-        apis::meta::v1::{ObjectMeta, Time},
+        apis::meta::v1::{ObjectMeta, OwnerReference, Time},
         util::intstr::IntOrString,
     },
 };
@@ -156,6 +156,15 @@ impl WouldBe {
         let labels = maker.labels().cloned().unwrap_or_default();
         let mut pod = maker.pod.clone();
         pod.metadata.name = Some(object.key.name.clone());
+        if object.kind != "Pod" {
+            pod.metadata.owner_references = Some(vec![OwnerReference {
+                api_version: object.api_version.clone(),
+                kind: object.kind.clone(),
+                name: object.key.name.clone(),
+                controller: Some(true),
+                ..OwnerReference::default()
+            }]);
+        }
         let place = self.run(pod);
         self.pods.insert(key, place);
         if object.kind != "Pod" {

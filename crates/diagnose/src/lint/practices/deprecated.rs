@@ -112,7 +112,8 @@ fn ranges(served: &Served<'_>, sink: &mut Sink) {
 /// Endpoints written by hand.
 pub(super) fn objects(world: &World<'_>, sink: &mut Sink) {
     for object in world.objects.iter().filter(|object| object.kind == "Endpoints" && object.api_version == "v1") {
-        let selected = world.service(&object.key).is_some_and(|served| service::selector(&served.service).is_some());
+        let selected =
+            world.service(&object.key, object).is_some_and(|served| service::selector(&served.service).is_some());
         let message = if selected {
             words!(
                 "the Service has a selector, so a controller overwrites this object at once",

@@ -77,6 +77,9 @@ fn draining(served: &Served<'_>, maker: &Maker<'_>, spec: &PodSpec, sink: &mut S
         let field = maker.field("spec.terminationGracePeriodSeconds");
         return sink.about("practice-grace-too-short", maker.object, &field, message, Some(remedy));
     }
+    if !service::is_load_balancer(&served.service) {
+        return;
+    }
     let waits = spec
         .containers
         .iter()

@@ -2,18 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::ServiceSpec;
-use portolan_objects::service;
+use k8s_openapi::{api::core::v1::ServiceSpec, apimachinery::pkg::util::intstr::IntOrString};
+use portolan_objects::{Protocol, pod, service};
 
 use crate::{
-    lint::{Sink, annotations, world::Served},
+    lint::{
+        Sink, annotations,
+        world::{Maker, Served},
+    },
     words::words,
 };
 
-pub(super) fn check(served: &Served<'_>, sink: &mut Sink) {
+pub(super) fn check(served: &Served<'_>, makers: &[&Maker<'_>], sink: &mut Sink) {
     let Some(spec) = &served.service.spec else { return };
     exposure(served, spec, sink);
     affinity(served, spec, sink);
+    headless(served, spec, makers, sink);
     not_ready(served, spec, sink);
     node_ports(served, spec, sink);
     balancer(served, spec, sink);
@@ -57,6 +61,30 @@ fn affinity(served: &Served<'_>, spec: &ServiceSpec, sink: &mut Sink) {
             "用 spec.sessionAffinityConfig.clientIP.timeoutSeconds 指定时长；同一 NAT 地址后的所有客户端会共用一个 Pod。"
         );
         sink.about("practice-affinity-timeout", served.object, "spec.sessionAffinity", message, Some(remedy));
+    }
+}
+
+/// Clients of a headless Service connect to the pods on the port that they choose.
+fn headless(served: &Served<'_>, spec: &ServiceSpec, makers: &[&Maker<'_>], sink: &mut Sink) {
+    if spec.cluster_ip.as_deref() != Some("None") {
+        return;
+    }
+    for (index, port) in spec.ports.iter().flatten().enumerate() {
+        let target = service::target_port(port);
+        let protocol = Protocol::of(port.protocol.as_deref());
+        let to = match (&target, makers.first()) {
+            (IntOrString::Int(number), _) => Some(*number),
+            (IntOrString::String(_), Some(maker)) => pod::resolve_port(&maker.pod, &target, protocol).map(i32::from),
+            (IntOrString::String(_), None) => None,
+        };
+        let (from, Some(to)) = (port.port, to.filter(|to| *to != port.port)) else { continue };
+        let message = words!(
+            "headless: port {from} is not translated, clients have to connect to {to}",
+            "headless：端口 {from} 不会被转换，客户端必须连接 {to}"
+        );
+        let remedy = words!("Give the Service port {to} too.", "让 Service 的端口也为 {to}。");
+        let field = format!("spec.ports[{index}].port");
+        sink.about("practice-headless-port", served.object, &field, message, Some(remedy));
     }
 }
 

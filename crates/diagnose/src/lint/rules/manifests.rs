@@ -125,6 +125,18 @@ pub(super) const RULES: &[Rule] = &[
         ],
     ),
     new(
+        "network-policy-names-service-port",
+        Error,
+        [
+            "A NetworkPolicy opens the Service's port where the pods' port is meant.",
+            "NetworkPolicy 放行的是 Service 的端口，而应放行 Pod 的端口。",
+        ],
+        [
+            "Policies are applied after the Service's address is translated, so the rule lets nothing in.",
+            "策略在 Service 地址转换之后生效，这条规则不会放行任何流量。",
+        ],
+    ),
+    new(
         "probe-port-not-declared",
         Error,
         ["A probe names a port that its container does not declare.", "探针使用了容器未声明的端口名。"],

@@ -68,6 +68,15 @@ pub(super) const RULES: &[Rule] = &[
         ["A public balancer is found by scanners within minutes.", "公网负载均衡器几分钟内就会被扫描到。"],
     ),
     new(
+        "practice-headless-port",
+        Note,
+        ["A headless Service has another port than its pods.", "headless Service 的端口与 Pod 的端口不同。"],
+        [
+            "Nothing translates it: clients that do not read SRV records have to know the pods' port.",
+            "没有组件会转换端口：不读取 SRV 记录的客户端必须知道 Pod 的端口。",
+        ],
+    ),
+    new(
         "practice-affinity-on-headless",
         Warning,
         ["Session affinity on a headless Service.", "headless Service 上设置了会话保持。"],

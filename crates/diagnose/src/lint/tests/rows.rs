@@ -219,6 +219,11 @@ fn references() -> Vec<Row> {
 }
 
 fn chain() -> Vec<Row> {
+    let policy = |ports: &str| {
+        format!(
+            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: p}}\nspec:\n  podSelector: {{matchLabels: {{app: web}}}}\n  policyTypes: [Ingress]\n  {ports}\n"
+        )
+    };
     vec![
         rule("selector-matches-no-pod", with_pods("{selector: {app: wbe}, ports: [{port: 80}]}"), with_pods(PLAIN)),
         rule(
@@ -252,9 +257,72 @@ fn chain() -> Vec<Row> {
             with_pods(PLAIN),
         ),
         rule(
+            "target-port-protocol-mismatch",
+            with_pods("{selector: {app: web}, ports: [{port: 80, protocol: UDP, targetPort: http}]}"),
+            with_pods(PLAIN),
+        ),
+        rule(
+            "target-port-partly-declared",
+            pair(
+                &with_pods(PLAIN),
+                &deployment(
+                    "canary",
+                    "{app: web}",
+                    &CONTAINER.replace("name: http", "name: web").replace("port: http", "port: web"),
+                ),
+            ),
+            pair(&with_pods(PLAIN), &deployment("canary", "{app: web}", "")),
+        ),
+        rule(
             "external-name-is-address",
             service("{type: ExternalName, externalName: 10.0.0.1}"),
             service("{type: ExternalName, externalName: db.example.com}"),
+        ),
+        rule(
+            "external-name-malformed",
+            service("{type: ExternalName, externalName: \"http://db.example.com\"}"),
+            service("{type: ExternalName, externalName: db.example.com}"),
+        ),
+        rule(
+            "external-name-loop",
+            service("{type: ExternalName, externalName: web.default.svc.cluster.local}"),
+            service("{type: ExternalName, externalName: api.default.svc.cluster.local}"),
+        ),
+        rule(
+            "node-port-duplicate",
+            pair(
+                &service("{type: NodePort, selector: {app: web}, ports: [{port: 80, nodePort: 30080}]}"),
+                &named_service("api", "{type: NodePort, selector: {app: api}, ports: [{port: 80, nodePort: 30080}]}"),
+            ),
+            pair(
+                &service("{type: NodePort, selector: {app: web}, ports: [{port: 80, nodePort: 30080}]}"),
+                &named_service(
+                    "api",
+                    "{type: NodePort, selector: {app: api}, ports: [{port: 80, protocol: UDP, nodePort: 30080}]}",
+                ),
+            ),
+        ),
+        rule(
+            "cluster-ip-duplicate",
+            pair(
+                &service("{clusterIP: 10.96.0.50, selector: {app: web}, ports: [{port: 80}]}"),
+                &named_service("api", "{clusterIP: 10.96.0.50, selector: {app: api}, ports: [{port: 80}]}"),
+            ),
+            pair(
+                &service("{clusterIP: 10.96.0.50, selector: {app: web}, ports: [{port: 80}]}"),
+                &named_service("api", "{clusterIP: 10.96.0.51, selector: {app: api}, ports: [{port: 80}]}"),
+            ),
+        ),
+        rule(
+            "network-policy-names-service-port",
+            pair(&with_pods(PLAIN), &policy("ingress: [{ports: [{port: 80}]}]")),
+            pair(&with_pods(PLAIN), &policy("ingress: [{ports: [{port: 8080}]}]")),
+        ),
+        rule(
+            "network-policy-names-service-port",
+            pair(&with_pods(PLAIN), &policy("ingress: [{ports: [{port: 80}]}]")),
+            // Policies add up; what these files do not open another one may.
+            pair(&with_pods(PLAIN), &policy("ingress: []")),
         ),
     ]
 }
@@ -502,6 +570,11 @@ fn practices() -> Vec<Row> {
         ),
         rule("practice-source-ranges-missing", service(BALANCER), balancer("loadBalancerSourceRanges: [192.0.2.0/24]")),
         rule("practice-source-ranges-missing", service(BALANCER), annotated(&under(AWS, "internal=true"), BALANCER)),
+        rule(
+            "practice-headless-port",
+            with_pods("{clusterIP: None, selector: {app: web}, ports: [{port: 80, targetPort: http}]}"),
+            with_pods("{clusterIP: None, selector: {app: web}, ports: [{port: 8080, targetPort: http}]}"),
+        ),
         rule(
             "practice-affinity-on-headless",
             service("{clusterIP: None, sessionAffinity: ClientIP, selector: {app: web}, ports: [{port: 80}]}"),
