@@ -45,8 +45,8 @@ impl Pattern {
     }
 }
 
-/// A text beside itself in lower case: many templates are held against one text. Only ASCII letters change, so places in
-/// the one are places in the other.
+/// A text beside itself in lower case: many templates are held against one text. Only ASCII letters change, so places
+/// in the one are places in the other.
 pub(crate) struct Folded<'a> {
     text: &'a str,
     lower: String,

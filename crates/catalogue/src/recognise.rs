@@ -1,4 +1,4 @@
-//! A pasted line, from `kubectl describe`, `kubectl get events`, a log or a chat, is traced back to its entry and cause.
+//! A pasted line, of `kubectl describe`, `kubectl get events`, a log or a chat, is traced back to its entry and cause.
 //!
 //! Called by `portolan explain "text"`. Never panics, whatever is pasted. Two ways lead to an entry: the reason stands
 //! in the line, or the text of one of its messages does. With the reason at hand a few words decide between causes;
@@ -16,7 +16,7 @@ const ENOUGH: usize = 10;
 const LINES: usize = 500;
 /// Characters of a line that are looked at; an Event has 1024.
 const LENGTH: usize = 4096;
-/// Entries that are named for one line.
+/// Entries that one line may mean; a text of more of them identifies none.
 const CANDIDATES: usize = 3;
 
 /// What a text was found to be.
@@ -109,7 +109,12 @@ fn by_message(line: &str) -> Vec<Recognised> {
     found.sort_by_key(|(weight, one)| (std::cmp::Reverse(*weight), rank(one)));
     let best = found.first().map_or(0, |(weight, _)| *weight);
     // A text that is contained in another one's is not that other one's rival.
-    found.into_iter().filter(|(weight, _)| *weight == best).take(CANDIDATES).map(|(_, one)| one).collect()
+    found.retain(|(weight, _)| *weight == best);
+    // What everybody may say, as `connection refused`, tells nothing about who said it.
+    if found.len() > CANDIDATES {
+        return Vec::new();
+    }
+    found.into_iter().map(|(_, one)| one).collect()
 }
 
 /// What Kubernetes says comes first, then what others say, then what nobody says any more, then what nobody ever said.

@@ -1,7 +1,7 @@
 //! Words of load balancer providers that tell what kind of trouble it is, whoever the vendor.
 //!
-//! One list for everybody: the recogniser of pasted messages, the doctor, and the scripted provider that speaks in these
-//! codes. It is an open list: vendors add codes, and what is not in it is [`Trouble::Other`].
+//! One list for everybody: the recogniser of pasted messages, the doctor, and the scripted provider that speaks in
+//! these codes. It is an open list: vendors add codes, and what is not in it is [`Trouble::Other`].
 
 use serde::Serialize;
 

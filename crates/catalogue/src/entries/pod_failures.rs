@@ -2,7 +2,7 @@
 //!
 //! Upstream: the scheduler, and `pkg/kubelet` (`kuberuntime`, `prober`, `pod_workers.go`).
 
-use super::{DESCRIBE_POD, OLD, check, frequency, message, misreading, noted, patterns, remedy, risk, risky};
+use super::{DESCRIBE_POD, OLD, alias, check, frequency, message, misreading, noted, patterns, remedy, risk, risky};
 use crate::lang::text;
 use crate::{Api, Category, Chain, Entry, Harm, Impact, Portolan, Reason, Remedies, Severity, Status, Versions};
 
@@ -333,7 +333,11 @@ const BACK_OFF: Entry = Entry {
         ),
     ]),
     misreadings: &[],
-    aliases: &[],
+    aliases: &[alias(
+        "CrashLoopBackOff",
+        "kubectl's word for it in the STATUS column, and the reason of the waiting container.",
+        "kubectl 在 STATUS 列的写法，也是容器等待的原因。",
+    )],
     scenario: Some("crash-loop"),
     see_also: &["Started", "Unhealthy", "Failed"],
 };
@@ -404,7 +408,33 @@ const FAILED: Entry = Entry {
         ),
     ]),
     misreadings: &[],
-    aliases: &[],
+    aliases: &[
+        alias(
+            "ErrImagePull",
+            "The word for it in the STATUS column, after a failed pull.",
+            "STATUS 列的写法，表示拉取失败。",
+        ),
+        alias(
+            "ImagePullBackOff",
+            "The word for it in the STATUS column, between two pulls.",
+            "STATUS 列的写法，表示两次拉取之间。",
+        ),
+        alias(
+            "CreateContainerConfigError",
+            "The word for it in the STATUS column: a ConfigMap, a Secret or a key of one is missing.",
+            "STATUS 列的写法：缺少 ConfigMap、Secret 或其中的键。",
+        ),
+        alias(
+            "RunContainerError",
+            "The word for it in the STATUS column: the runtime could not start the program.",
+            "STATUS 列的写法：运行时无法启动程序。",
+        ),
+        alias(
+            "InvalidImageName",
+            "The word for it in the STATUS column: the image is spelled wrongly.",
+            "STATUS 列的写法：镜像名称写错。",
+        ),
+    ],
     scenario: Some("image-missing"),
     see_also: &["BackOff", "FailedCreatePodSandBox"],
 };

@@ -32,7 +32,17 @@ fn everyday_words_are_reasons_only_in_their_place() {
     assert_eq!(first("Failed"), Some(("Failed", None, None)));
     assert_eq!(first("Warning  Failed  2s  kubelet  Error: ErrImagePull").map(|one| one.0), Some("Failed"));
     assert_eq!(first("reason: Killing").map(|one| one.0), Some("Killing"));
-    for text in ["It Failed for me", "the type is Type", "UID 7", "Starting up", "hello", "", "   ", "42"] {
+    for text in [
+        "It Failed for me",
+        "dial tcp 10.0.0.1:80: connect: connection refused",
+        "the type is Type",
+        "UID 7",
+        "Starting up",
+        "hello",
+        "",
+        "   ",
+        "42",
+    ] {
         assert_eq!(first(text), None, "{text}");
     }
 }
@@ -82,6 +92,8 @@ fn conditions_and_answers_of_the_api_are_known_too() {
     for (text, name) in [
         ("There are no enabled CiliumLoadBalancerIPPools that match this service", "no_pool"),
         ("\"reason\": \"out_of_ips\",", "out_of_ips"),
+        ("web-1  0/1  CrashLoopBackOff  7 (2m ago)  20m", "BackOff"),
+        ("web-1  0/1  ImagePullBackOff  0  20m", "Failed"),
         ("Internal error occurred: failed to allocate a serviceIP: range is full", "IPNotAllocated"),
         ("spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated", "PortAlreadyAllocated"),
         ("Failed to allocate IP for \"default/web\": no available IPs", "AllocationFailed"),

@@ -3,7 +3,7 @@
 use super::sheet::{BOLD, Sheet, YELLOW};
 use super::{Style, words};
 use crate::codes;
-use crate::lang::Lang;
+use crate::lang::{Lang, Text};
 use crate::{Recognised, Remedies};
 
 /// The findings one after the other: reason, cause, and what the doctor would call it. With a single one the remedies of
@@ -24,6 +24,15 @@ pub fn recognised(found: &[Recognised], lang: Lang, width: usize, style: Style) 
     page.finish()
 }
 
+/// The cause and its heading; the meaning where a reason has only one.
+pub(super) fn cause(one: &Recognised) -> (Text, Text) {
+    match one.pattern {
+        Some(pattern) => (words::CAUSE, pattern.cause),
+        None if one.entry.patterns.is_empty() => (words::MEANING, one.entry.meaning),
+        None => (words::CAUSE, words::NO_CAUSE),
+    }
+}
+
 impl Sheet {
     fn found(&mut self, one: &Recognised) {
         let lang = self.lang;
@@ -31,8 +40,8 @@ impl Sheet {
         let severity = self.paint(YELLOW, one.entry.severity.as_str());
         self.line(0, &format!("{name}  {severity}"));
         self.text(0, one.entry.summary.get(lang));
-        let cause = one.pattern.map_or(words::NO_CAUSE, |pattern| pattern.cause);
-        let mut facts = vec![(words::CAUSE, cause.get(lang).to_owned())];
+        let (label, cause) = cause(one);
+        let mut facts = vec![(label, cause.get(lang).to_owned())];
         if let Some(vendor) = one.vendor {
             facts.push((words::PROVIDER, format!("{} ({}): {}", vendor.code, vendor.vendor, vendor.message)));
         }

@@ -184,10 +184,10 @@ pub fn codes_index(lang: Lang) -> String {
 pub fn recognised_markdown(found: &[Recognised], lang: Lang) -> String {
     let mut out = String::new();
     for one in found {
-        let cause = one.pattern.map_or(words::NO_CAUSE, |pattern| pattern.cause);
+        let (label, cause) = super::found::cause(one);
         line(&mut out, &format!("## {}\n", one.entry.name));
         line(&mut out, &format!("{}\n", one.entry.summary.get(lang)));
-        line(&mut out, &format!("- **{}**{}{}", words::CAUSE.get(lang), words::colon(lang), cause.get(lang)));
+        line(&mut out, &format!("- **{}**{}{}", label.get(lang), words::colon(lang), cause.get(lang)));
         if let Some(vendor) = one.vendor {
             let provider = words::PROVIDER.get(lang);
             line(&mut out, &format!("- **{provider}**{}`{}` ({})", words::colon(lang), vendor.code, vendor.vendor));

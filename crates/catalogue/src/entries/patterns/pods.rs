@@ -43,6 +43,16 @@ pub(in super::super) const FAILED_SCHEDULING: &[Pattern] = &[
              preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod."],
     },
     Pattern {
+        template: "node(s) didn't have free ports for the requested pod ports",
+        trouble: None,
+        cause: text(
+            "A hostPort that the pod wants is taken on every node that would do otherwise.",
+            "在其余条件都满足的节点上，Pod 要的 hostPort 都已被占用。",
+        ),
+        code: Some("host-port-conflict"),
+        samples: &["node(s) didn't have free ports for the requested pod ports"],
+    },
+    Pattern {
         template: "nodes are available: {causes}Insufficient {resource}",
         trouble: None,
         cause: text(
