@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use portolan_catalogue::Lang;
 
 #[cfg(target_os = "linux")]
-use crate::{apiserver, controllers, demo, up};
+use crate::{apiserver, controllers, demo, lab, up};
 use crate::{completions, diagnose, echo, events, explain, lint, man, output, probe, snapshot};
 
 /// What is logged unless something else is asked for. kube warns of an answer that it cannot read with the answer itself,
@@ -39,6 +39,8 @@ enum Command {
     Apiserver(apiserver::Options),
     #[cfg(target_os = "linux")]
     Controllers(controllers::Options),
+    #[cfg(target_os = "linux")]
+    Lab(lab::Options),
     Explain(explain::Options),
     Diagnose(diagnose::Options),
     Events(events::Options),
@@ -128,6 +130,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Apiserver(options) => apiserver::run(options),
         #[cfg(target_os = "linux")]
         Command::Controllers(options) => controllers::run(&options),
+        #[cfg(target_os = "linux")]
+        Command::Lab(options) => lab::run(&options),
         Command::Explain(options) => explain::run(&options),
         Command::Diagnose(options) => diagnose::run(&options),
         Command::Events(options) => events::run(&options),

@@ -17,6 +17,8 @@ mod events;
 mod explain;
 #[cfg(target_os = "linux")]
 mod kubeconfig;
+#[cfg(target_os = "linux")]
+mod lab;
 mod lint;
 mod man;
 mod output;

@@ -10,6 +10,7 @@ mod examples;
 mod explain;
 mod join;
 mod kubectl;
+mod lab;
 mod lint;
 mod process;
 mod reasons;
