@@ -1,6 +1,8 @@
 //! What message patterns, codes and scenarios promise.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use portolan_catalogue::{Entry, Status, codes, entries, find, recognise};
 
@@ -227,6 +229,22 @@ fn codes_that_patterns_name_exist() {
                 assert!(codes::find(code).is_some(), "{}: {code}", entry.name);
             }
         }
+    }
+}
+
+/// What a scenario expects, as it is written.
+fn expectation(scenario: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios").join(scenario).join("expect.yaml");
+    fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+#[test]
+fn scenarios_make_appear_what_names_them() {
+    let reasons = entries().iter().filter_map(|entry| Some((entry.name, entry.scenario?)));
+    let codes = codes::all().filter_map(|code| Some((code.code, code.scenario?)));
+    for (name, scenario) in reasons.chain(codes) {
+        let expected = expectation(scenario);
+        assert!(expected.contains(name), "scenarios/{scenario}/expect.yaml does not speak of {name}");
     }
 }
 
