@@ -336,5 +336,18 @@ fn entries_become_json_with_both_languages() {
     let json = serde_json::to_value(find("Scheduled").unwrap()).unwrap();
     assert_eq!(json["api"], "events.k8s.io/v1");
     assert!(json["remedies"]["none-needed"]["zh"].is_string());
+    let json = serde_json::to_value(find("SyncLoadBalancerFailed").unwrap()).unwrap();
+    let throttled = json["patterns"].as_array().unwrap().iter().find(|one| one["trouble"] == "throttled").unwrap();
+    assert_eq!(throttled["code"], "load-balancer-throttled");
+    assert!(throttled["cause"]["zh"].is_string() && throttled["samples"][0].is_string());
+    assert!(json["frequency"]["en"].as_str().unwrap().contains("300 s"));
+    assert!(json["remedies"]["steps"].as_array().unwrap().iter().any(|step| step["risk"]["en"].is_string()));
+    let json = serde_json::to_value(find("FailedToCreateEndpoint").unwrap()).unwrap();
+    assert!(json["place"]["en"].as_str().unwrap().contains("namespace `default`"));
+    assert_eq!(json["scenario"], "endpoints-create-refused");
+    let json = serde_json::to_value(find("out_of_ips").unwrap()).unwrap();
+    assert_eq!((&json["reason"], &json["api"]), (&"out_of_ips".into(), &"status.conditions".into()));
+    let json = serde_json::to_value(codes::find("slices-stale").unwrap()).unwrap();
+    assert_eq!((&json["code"], &json["link"]), (&"slices-stale".into(), &"slices".into()));
     assert_eq!(Lang::default(), Lang::En);
 }

@@ -3,7 +3,7 @@
 //!
 //! Source: `operator/pkg/lbipam/lbipam.go` of Cilium.
 
-use super::super::{DIAGNOSE, NOTHING, check, frequency, message, place, remedy};
+use super::super::{DIAGNOSE, NOTHING, alias, check, frequency, message, place, remedy};
 use crate::lang::text;
 use crate::{Api, Category, Chain, Entry, Harm, Impact, Pattern, Portolan, Remedies, Severity, Status, Versions};
 
@@ -88,6 +88,12 @@ const NO_POOL: Entry = Entry {
         ),
         &["kubectl get ciliumloadbalancerippools"],
     )]),
+    aliases: &[alias(
+        "IPAMRequestSatisfied",
+        "The type of the condition, in full `cilium.io/IPAMRequestSatisfied`; the entries of \
+             Cilium are its reasons.",
+        "该状态的类型，完整写法是 `cilium.io/IPAMRequestSatisfied`；Cilium 的各条目就是它的原因。",
+    )],
     see_also: &["out_of_ips"],
     ..COMMON
 };
