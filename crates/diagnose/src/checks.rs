@@ -3,10 +3,13 @@
 
 mod address;
 pub(crate) mod alias;
-mod balancer;
+pub(crate) mod balancer;
+mod caller;
 mod conntrack;
 mod existence;
+mod maker;
 pub(crate) mod name;
+mod network_policy;
 mod pods;
 mod policy;
 mod ports;
@@ -16,6 +19,8 @@ mod readiness;
 mod selector;
 mod slices;
 mod socket;
+mod source_ranges;
+mod topology;
 pub(crate) mod ways;
 
 use portolan_objects::ObjectKey;
@@ -70,10 +75,13 @@ const CHART: &[Step] = &[
     step(LinkId::Slices, &[LinkId::Readiness], slices::check),
     step(LinkId::Ports, &[LinkId::Slices], ports::check),
     step(LinkId::Policy, &[LinkId::Ports], policy::check),
+    step(LinkId::NetworkPolicy, &[LinkId::Ports], network_policy::check),
+    step(LinkId::Topology, &[LinkId::Ports], topology::check),
+    step(LinkId::SourceRanges, &[LinkId::Service], source_ranges::check),
     step(LinkId::Proxy, &[LinkId::Address], proxy::check),
     step(LinkId::Conntrack, &[LinkId::Proxy], conntrack::check),
     step(LinkId::Socket, &[LinkId::Ports], socket::check),
-    step(LinkId::Probe, &[LinkId::Policy, LinkId::Conntrack, LinkId::Socket], probe::check),
+    step(LinkId::Probe, &[LinkId::Policy, LinkId::NetworkPolicy, LinkId::Conntrack, LinkId::Socket], probe::check),
 ];
 
 /// Findings are told in this order, the most causal first: a link never comes before one that it follows.

@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
+    sync::OnceLock,
 };
 
 use k8s_openapi::{
@@ -15,10 +16,10 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use portolan_objects::{ObjectKey, Protocol, endpoint, pod, selector::Selector, service};
+use portolan_objects::{ObjectKey, Protocol, endpoint, labels, pod, selector::Selector, service};
 
 use crate::{
-    Snapshot, Workload,
+    Evidence, Snapshot, Workload,
     evidence::{Kernel, NodeEvidence},
 };
 
@@ -42,6 +43,10 @@ pub struct Index<'a> {
     node_ports: HashMap<(u16, Protocol), Vec<&'a Service>>,
     evidence: HashMap<&'a str, &'a NodeEvidence>,
     dns: Option<&'a Service>,
+    strays: HashMap<&'a str, Vec<&'a EndpointSlice>>,
+    refusals: HashMap<&'a str, Vec<&'a Event>>,
+    host_ports: HashMap<(u16, Protocol), Vec<&'a Pod>>,
+    enforcer: OnceLock<Option<Evidence>>,
     kernel: Kernel<'a>,
 }
 
@@ -88,10 +93,16 @@ impl<'a> Index<'a> {
             workloads.entry(&workload.namespace).or_default().push(workload);
         }
         let (cluster_ips, node_ports) = allocations(&snapshot.services);
+        let services = by_name(&snapshot.services);
         Self {
             snapshot,
             dns: crate::checks::name::find_server(&snapshot.services),
-            services: by_name(&snapshot.services),
+            strays: strays(snapshot, &services),
+            refusals: refusals(&snapshot.events),
+            host_ports: host_ports(&snapshot.pods),
+            enforcer: OnceLock::new(),
+            kernel: Kernel::new(&snapshot.evidence),
+            services,
             slices,
             endpoints: by_name(&snapshot.endpoints),
             pods: by_namespace(&snapshot.pods),
@@ -105,7 +116,6 @@ impl<'a> Index<'a> {
             policies: by_namespace(&snapshot.network_policies),
             cluster_ips,
             node_ports,
-            kernel: Kernel::new(&snapshot.evidence),
             evidence: snapshot.evidence.iter().map(|evidence| (evidence.node.as_str(), evidence)).collect(),
         }
     }
@@ -196,6 +206,26 @@ impl<'a> Index<'a> {
         self.node_ports.get(&(port, protocol)).map_or(&[], Vec::as_slice)
     }
 
+    /// Slices of a namespace that belong to no Service: without its label, or with the label of one that is not there.
+    pub fn stray_slices(&self, namespace: &str) -> &[&'a EndpointSlice] {
+        self.strays.get(namespace).map_or(&[], Vec::as_slice)
+    }
+
+    /// Events of a namespace that tell of pods that could not be made.
+    pub fn refused_pods(&self, namespace: &str) -> &[&'a Event] {
+        self.refusals.get(namespace).map_or(&[], Vec::as_slice)
+    }
+
+    /// Pods that ask for this port of their node and have not ended.
+    pub fn host_port_users(&self, port: u16, protocol: Protocol) -> &[&'a Pod] {
+        self.host_ports.get(&(port, protocol)).map_or(&[], Vec::as_slice)
+    }
+
+    /// What shows that NetworkPolicies are enforced here; looked for by `search` the first time.
+    pub(crate) fn enforcer(&self, search: impl FnOnce() -> Option<Evidence>) -> Option<&Evidence> {
+        self.enforcer.get_or_init(search).as_ref()
+    }
+
     /// What all nodes said of their kernels.
     pub(crate) fn kernel(&self) -> &Kernel<'a> {
         &self.kernel
@@ -217,6 +247,43 @@ fn by_address(pods: &[Pod]) -> HashMap<IpAddr, Vec<&Pod>> {
     for pod in pods.iter().filter(|pod| !pod::is_terminal(pod)) {
         for address in pod::ips(pod) {
             map.entry(address).or_default().push(pod);
+        }
+    }
+    map
+}
+
+fn strays<'a>(
+    snapshot: &'a Snapshot,
+    services: &HashMap<Name<'a>, &'a Service>,
+) -> HashMap<&'a str, Vec<&'a EndpointSlice>> {
+    let mut map: HashMap<&str, Vec<&EndpointSlice>> = HashMap::new();
+    for slice in &snapshot.slices {
+        let namespace = name_of(slice).0;
+        let service = slice.metadata.labels.as_ref().and_then(|labels| labels.get(labels::SERVICE_NAME));
+        if service.is_none_or(|service| !services.contains_key(&(namespace, service.as_str()))) {
+            map.entry(namespace).or_default().push(slice);
+        }
+    }
+    map
+}
+
+fn refusals(events: &[Event]) -> HashMap<&str, Vec<&Event>> {
+    let mut map: HashMap<&str, Vec<&Event>> = HashMap::new();
+    for event in events.iter().filter(|event| event.reason.as_deref() == Some("FailedCreate")) {
+        map.entry(event.involved_object.namespace.as_deref().unwrap_or_default()).or_default().push(event);
+    }
+    map
+}
+
+fn host_ports(pods: &[Pod]) -> HashMap<(u16, Protocol), Vec<&Pod>> {
+    let mut map: HashMap<(u16, Protocol), Vec<&Pod>> = HashMap::new();
+    for pod in pods.iter().filter(|pod| !pod::is_terminal(pod)) {
+        let containers = pod.spec.as_ref().map(|spec| &spec.containers);
+        for port in containers.into_iter().flatten().flat_map(|container| container.ports.iter().flatten()) {
+            let number = port.host_port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
+            if let Some(number) = number {
+                map.entry((number, Protocol::of(port.protocol.as_deref()))).or_default().push(pod);
+            }
         }
     }
     map

@@ -1,15 +1,25 @@
 //! What runs is ready: at least one selected pod takes new connections.
+//!
+//! Why one pod is not ready is told by `why`. Upstream: pod conditions (`pkg/kubelet/status`), and for pods being
+//! stopped kube-proxy's fallback to endpoints that still serve.
 
-use k8s_openapi::api::core::v1::{Pod, Probe};
+mod why;
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Pod;
 use portolan_objects::{pod, service};
 
-use super::{Outcome, pods};
+use self::why::{Why, why};
+use super::{Outcome, maker, pods};
 use crate::{
-    Evidence, Finding, LinkId, Words,
-    history::{age, evidence, message},
-    view::{View, condition, containers, counted, join_some, name, node_ready, pod_object},
+    Finding, LinkId, Words,
+    view::{View, counted, name},
     words::words,
 };
+
+/// Hints about single pods before the rest is only counted.
+const HINTS: usize = 4;
 
 pub(super) fn check(view: &View<'_>, hints: &mut Vec<Words>) -> Outcome {
     if view.selector.is_empty() {
@@ -19,226 +29,152 @@ pub(super) fn check(view: &View<'_>, hints: &mut Vec<Words>) -> Outcome {
     if live.is_empty() {
         return Outcome::Skipped(words!("no pod runs", "没有运行中的 Pod"));
     }
-    let (total, ready) = (live.len(), view.ready().count());
-    let (all, _) = counted(total);
+    let (ready, unready): (Vec<&Pod>, Vec<&Pod>) =
+        live.iter().copied().partition(|pod| pod::is_ready(pod) && !pod::is_terminating(pod));
     if service::publishes_not_ready(view.service) {
-        let summary = words!(
-            "publishNotReadyAddresses: {all} count as ready",
-            "publishNotReadyAddresses：{total} 个 Pod 均视为就绪"
-        );
-        return Outcome::Ok(summary, vec![view.field("spec.publishNotReadyAddresses", "true")]);
+        return published(view, &ready, &unready, hints);
     }
-    let unready: Vec<&Pod> =
-        live.iter().copied().filter(|pod| !pod::is_ready(pod) || pod::is_terminating(pod)).collect();
-    if ready > 0 {
-        // Those that do not run have had their hint already.
-        for pod in unready.iter().filter(|pod| pods::runs(pod)) {
-            let (pod_name, why) = (name(*pod), why(view, pod));
-            hints.push(Words {
-                en: format!("pod {pod_name} is not ready: {}", why.what.en),
-                zh: format!("Pod {pod_name} 未就绪：{}", why.what.zh),
-            });
+    let (total, up) = (live.len(), ready.len());
+    let (all, _) = counted(total);
+    if !ready.is_empty() {
+        some_are_not(view, &unready, hints);
+        return Outcome::ok(words!("{up} of {all} ready", "{total} 个 Pod 中有 {up} 个就绪"));
+    }
+    if let Some(outcome) = held_by_the_old(view, &live, hints) {
+        return outcome;
+    }
+    Outcome::Broken(none_ready(view, &unready))
+}
+
+/// Others are ready, so those that are not are no fault of the Service's.
+fn some_are_not(view: &View<'_>, unready: &[&Pod], hints: &mut Vec<Words>) {
+    // Those that do not run have had their hint already, and those being stopped need none.
+    let down = unready.iter().filter(|pod| pods::runs(pod) && !pod::is_terminating(pod));
+    let mut untold = 0;
+    for (told, pod) in down.enumerate() {
+        if told >= HINTS {
+            untold += 1;
+            continue;
         }
-        return Outcome::ok(words!("{ready} of {all} ready", "{total} 个 Pod 中有 {ready} 个就绪"));
+        let (pod_name, why) = (name(*pod), why(view, pod));
+        hints.push(Words {
+            en: format!("pod {pod_name} is not ready: {}", why.what.en),
+            zh: format!("Pod {pod_name} 未就绪：{}", why.what.zh),
+        });
     }
-    Outcome::broken(none_ready(view, &unready))
-}
-
-fn none_ready(view: &View<'_>, unready: &[&Pod]) -> Finding {
-    let count = unready.len();
-    let (pods, _) = counted(count);
-    let mut reasons = unready.iter().map(|pod| (*pod, why(view, pod)));
-    let (pod, first) = match reasons.next() {
-        Some((pod, first)) => (name(pod), first),
-        None => ("", Why::unknown()),
-    };
-    let (en, zh) = (&first.what.en, &first.what.zh);
-    let title = words!("none of {pods} is ready; {pod}: {en}", "{count} 个 Pod 都未就绪；{pod}：{zh}");
-    let mut finding = Finding::new(first.code, LinkId::Readiness, title)
-        .proven_by(first.evidence)
-        .proven_by(reasons.take(2).flat_map(|(_, why)| why.evidence))
-        .leads_to(words!("pods that are not ready get no traffic", "未就绪的 Pod 不接收流量"))
-        .leads_to(words!("connections to the Service are refused", "访问该 Service 的连接被拒绝"));
-    for (what, command) in first.remedies {
-        finding = finding.remedy(what, [command]);
-    }
-    finding.reason = first.reason;
-    finding
-}
-
-/// Why one pod is not ready.
-struct Why {
-    code: &'static str,
-    what: Words,
-    evidence: Vec<Evidence>,
-    remedies: Vec<(Words, String)>,
-    reason: Option<String>,
-}
-
-impl Why {
-    fn new(code: &'static str, what: Words, evidence: Vec<Evidence>) -> Self {
-        Self { code, what, evidence, remedies: Vec::new(), reason: None }
-    }
-
-    fn unknown() -> Self {
-        Self::new("pods-not-ready", words!("its condition Ready is not True", "Ready 条件不为 True"), Vec::new())
-    }
-
-    fn remedy(mut self, what: Words, command: String) -> Self {
-        self.remedies.push((what, command));
-        self
+    if untold > 0 {
+        hints.push(words!("more pods that are not ready: {untold}", "另有 {untold} 个 Pod 未就绪"));
     }
 }
 
-fn why(view: &View<'_>, pod: &Pod) -> Why {
-    terminating(view, pod)
-        .or_else(|| lost_node(view, pod))
-        .or_else(|| failing_probe(view, pod))
-        .or_else(|| unmet_gate(view, pod))
-        .unwrap_or_else(|| containers_not_ready(view, pod))
-}
-
-fn ready_evidence(pod: &Pod) -> Vec<Evidence> {
-    let value = condition(pod, "Ready").map_or_else(
-        || "(absent)".to_owned(),
-        |condition| {
-            let parts = [condition.reason.as_deref(), condition.message.as_deref()];
-            let parts: Vec<&str> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
-            format!("{} {}", condition.status, parts.join(": ")).trim_end().to_owned()
-        },
-    );
-    vec![Evidence::new(pod_object(pod), "status.conditions[Ready]", value)]
-}
-
-fn terminating(view: &View<'_>, pod: &Pod) -> Option<Why> {
-    let deleted = pod.metadata.deletion_timestamp.as_ref()?;
-    // The timestamp is when the grace period ends, so it may lie ahead.
-    let grace = pod.metadata.deletion_grace_period_seconds.unwrap_or(30);
-    let object = pod_object(pod);
-    let proof = vec![Evidence::new(&object, "metadata.deletionTimestamp", deleted.0.to_string())];
-    let what = words!("it is being stopped (grace period {grace} s)", "正在停止（宽限期 {grace} 秒）");
-    let why = Why::new("pods-terminating", what, proof).remedy(
-        words!(
-            "Wait for the pods that take their place, or see why there are none.",
-            "等待替代的 Pod，或查看为何没有。"
-        ),
-        view.kubectl(&format!("get pods -l {}", view.selector_text())),
-    );
-    Some(why)
-}
-
-fn lost_node(view: &View<'_>, pod: &Pod) -> Option<Why> {
-    let node_name = pod::node(pod)?;
-    let node = view.index.node(node_name)?;
-    if node_ready(node) {
+/// No new pod is ready yet, but old ones that are being stopped still serve: proxies fall back to them. It lasts as
+/// long as their grace period, and DNS of a headless Service knows no such thing.
+fn held_by_the_old(view: &View<'_>, live: &[&Pod], hints: &mut Vec<Words>) -> Option<Outcome> {
+    let old = live.iter().filter(|pod| pod::is_terminating(pod) && pod::is_ready(pod) && pods::runs(pod)).count();
+    if old == 0 || service::is_headless(view.service) {
         return None;
     }
-    let mut proof = ready_evidence(pod);
-    proof.push(Evidence::new(format!("node/{node_name}"), "status.conditions[Ready]", "not True"));
-    let what = words!("its node {node_name} is not ready", "所在节点 {node_name} 未就绪");
-    let mut why = Why::new("node-not-ready", what, proof)
-        .remedy(words!("Bring the node back.", "恢复该节点。"), format!("kubectl describe node {node_name}"));
-    why.reason = Some("NodeNotReady".to_owned());
-    Some(why)
+    let next = live.iter().find(|pod| !pod::is_terminating(pod));
+    if let Some(next) = next {
+        let (pod_name, why) = (name(*next), why(view, next));
+        hints.push(Words {
+            en: format!("only pods being stopped answer ({old}); pod {pod_name} is not ready: {}", why.what.en),
+            zh: format!("只有正在停止的 Pod 还在响应（{old} 个）；Pod {pod_name} 未就绪：{}", why.what.zh),
+        });
+    }
+    Some(Outcome::ok(words!("pods that are being stopped and still answer: {old}", "{old} 个正在停止但仍能响应的 Pod")))
 }
 
-fn failing_probe(view: &View<'_>, pod: &Pod) -> Option<Why> {
-    let probed = pod.spec.as_ref()?.containers.iter().find(|container| {
-        let unready = |status: &k8s_openapi::api::core::v1::ContainerStatus| {
-            status.name == container.name && !status.ready && status.state.as_ref().is_some_and(|s| s.running.is_some())
-        };
-        container.readiness_probe.is_some() && containers(pod).any(unready)
-    })?;
-    let container = &probed.name;
-    let object = pod_object(pod);
-    let probe = probed.readiness_probe.as_ref().map(describe).unwrap_or_default();
-    let mut proof = ready_evidence(pod);
-    proof.push(Evidence::new(&object, format!("spec.containers[{container}].readinessProbe"), probe.clone()));
-    let event = view.pod_history(pod).newest_saying("Readiness probe");
-    let Some(event) = event else {
-        let since = condition(pod, "Ready").and_then(|condition| condition.last_transition_time.as_ref());
-        let since = since.map_or_else(|| "?".to_owned(), |time| age(view.now, time.0));
-        let what = words!(
-            "container {container} has not passed its readiness probe {probe} ({since})",
-            "容器 {container} 尚未通过就绪探针 {probe}（{since}）"
-        );
-        let why = Why::new("readiness-probe-not-passed", what, proof).remedy(
-            words!("See what the probe meets.", "查看探针的实际结果。"),
-            view.kubectl(&format!("describe {object}")),
-        );
-        return Some(why);
+/// One finding for each lost node, and one for the pods whose trouble is their own.
+fn none_ready(view: &View<'_>, unready: &[&Pod]) -> Vec<Finding> {
+    // Pods that are to stay say more than those on their way out.
+    let mut order: Vec<&Pod> = unready.to_vec();
+    order.sort_by_key(|pod| pod::is_terminating(pod));
+    let mut by_subject: BTreeMap<Option<String>, Vec<(&Pod, Why)>> = BTreeMap::new();
+    for pod in order {
+        let why = why(view, pod);
+        by_subject.entry(why.subject.clone()).or_default().push((pod, why));
+    }
+    let maker = maker::of_all(unready).map(|maker| maker::subject(view, &maker));
+    let total = unready.len();
+    by_subject.into_values().filter_map(|group| because(total, group, maker.clone())).collect()
+}
+
+fn because(total: usize, mut group: Vec<(&Pod, Why)>, maker: Option<String>) -> Option<Finding> {
+    // A probe whose event is there says more than one whose event has expired.
+    group.sort_by_key(|(_, why)| why.vague);
+    let mut group = group.into_iter();
+    let (pod, first) = group.next()?;
+    let (pods, _) = counted(total);
+    let (pod, en, zh) = (name(pod), &first.what.en, &first.what.zh);
+    let title = words!("none of {pods} is ready; {pod}: {en}", "{total} 个 Pod 都未就绪；{pod}：{zh}");
+    let mut finding = Finding::new(first.code, LinkId::Readiness, title)
+        .proven_by(first.evidence)
+        .proven_by(group.take(2).flat_map(|(_, why)| why.evidence));
+    if let Some(step) = first.because {
+        finding = finding.leads_to(step);
+    }
+    finding = finding
+        .leads_to(words!("pods that are not ready get no traffic", "未就绪的 Pod 不接收流量"))
+        .leads_to(words!("connections to the Service are refused", "访问该 Service 的连接被拒绝"));
+    for (what, commands) in first.remedies {
+        finding = finding.remedy(what, commands);
+    }
+    finding.reason = first.reason;
+    finding.subject = first.subject.or(maker);
+    Some(finding)
+}
+
+/// Every pod counts as ready, whatever it says itself. That is meant for peers that look for each other by DNS; behind
+/// a virtual address it sends connections to pods that say they cannot answer.
+fn published(view: &View<'_>, ready: &[&Pod], unready: &[&Pod], hints: &mut Vec<Words>) -> Outcome {
+    let total = ready.len() + unready.len();
+    let (all, _) = counted(total);
+    let summary =
+        words!("publishNotReadyAddresses: {all} count as ready", "publishNotReadyAddresses：{total} 个 Pod 均视为就绪");
+    let setting = view.field("spec.publishNotReadyAddresses", "true");
+    let staying: Vec<&Pod> = unready.iter().copied().filter(|pod| !pod::is_terminating(pod)).collect();
+    if service::is_headless(view.service) || staying.is_empty() {
+        return Outcome::Ok(summary, vec![setting]);
+    }
+    let crashing = staying.iter().find(|pod| !pods::runs(pod) || pods::restarting(pod, view.now).is_some());
+    let Some(pod) = crashing.or_else(|| if ready.is_empty() { staying.first() } else { None }) else {
+        let count = staying.len();
+        hints.push(words!(
+            "publishNotReadyAddresses: {count} of {all} are not ready and get connections all the same",
+            "publishNotReadyAddresses：{total} 个 Pod 中有 {count} 个未就绪，但仍会收到连接"
+        ));
+        return Outcome::Ok(summary, vec![setting]);
     };
-    proof.push(evidence(event, view.now));
-    let text = message(event).trim_start_matches("Readiness probe failed: ").trim().to_owned();
-    let what = words!("readiness probe {probe} fails: {text}", "就绪探针 {probe} 失败：{text}");
-    let mut why = Why::new("readiness-probe-failing", what, proof)
-        .remedy(
-            words!("See why the container fails the probe.", "查看容器为何未通过探针。"),
-            view.kubectl(&format!("logs {} -c {container}", name(pod))),
-        )
+    let why = why(view, pod);
+    Outcome::broken(surprise(view, total, staying.len(), pod, why).proven_by([setting]))
+}
+
+fn surprise(view: &View<'_>, total: usize, count: usize, pod: &Pod, why: Why) -> Finding {
+    let (all, _) = counted(total);
+    let (pod, en, zh, service) = (name(pod), &why.what.en, &why.what.zh, view.name());
+    let title = words!(
+        "publishNotReadyAddresses sends connections to pods that are not ready: {count} of {all}; {pod}: {en}",
+        "publishNotReadyAddresses 把连接发给未就绪的 Pod：{total} 个中有 {count} 个；{pod}：{zh}"
+    );
+    let mut finding = Finding::new("not-ready-published", LinkId::Readiness, title)
+        .proven_by(why.evidence)
+        .leads_to(words!(
+            "the slices call every pod ready, so proxies do not leave them out",
+            "EndpointSlice 把所有 Pod 都标为就绪，代理不会避开它们"
+        ))
+        .leads_to(words!("connections to these pods fail", "发往这些 Pod 的连接会失败"))
         .remedy(
             words!(
-                "If the probe asks the wrong path or port, correct it in the workload's pod template.",
-                "如果探针的路径或端口写错，请在工作负载的 Pod 模板中修正。"
+                "Let readiness decide. Peers that must find each other before they are ready get a headless Service of their own.",
+                "让就绪状态决定。需要在就绪前互相发现的成员应使用单独的 headless Service。"
             ),
-            view.kubectl(&format!("get {object} -o yaml")),
+            [view.kubectl(&format!(
+                "patch service {service} --type merge -p '{{\"spec\":{{\"publishNotReadyAddresses\":false}}}}'"
+            ))],
         );
-    why.reason = event.reason.clone();
-    Some(why)
-}
-
-/// `GET :8080/healthz`, `tcp :5432`, `exec [cat /ready]`, `grpc :9000`.
-fn describe(probe: &Probe) -> String {
-    let port = |port: &k8s_openapi::apimachinery::pkg::util::intstr::IntOrString| match port {
-        k8s_openapi::apimachinery::pkg::util::intstr::IntOrString::Int(number) => number.to_string(),
-        k8s_openapi::apimachinery::pkg::util::intstr::IntOrString::String(name) => name.clone(),
-    };
-    if let Some(get) = &probe.http_get {
-        return format!("GET :{}{}", port(&get.port), get.path.as_deref().unwrap_or("/"));
+    for (what, commands) in why.remedies {
+        finding = finding.remedy(what, commands);
     }
-    if let Some(socket) = &probe.tcp_socket {
-        return format!("tcp :{}", port(&socket.port));
-    }
-    if let Some(exec) = &probe.exec {
-        return format!("exec [{}]", exec.command.clone().unwrap_or_default().join(" "));
-    }
-    probe.grpc.as_ref().map(|grpc| format!("grpc :{}", grpc.port)).unwrap_or_default()
-}
-
-fn unmet_gate(view: &View<'_>, pod: &Pod) -> Option<Why> {
-    let gates = pod.spec.as_ref()?.readiness_gates.as_ref()?;
-    let unmet: Vec<String> = gates
-        .iter()
-        .map(|gate| gate.condition_type.clone())
-        .filter(|gate| condition(pod, gate).is_none_or(|condition| condition.status != "True"))
-        .collect();
-    let gate = unmet.first()?;
-    let list = join_some(&unmet, 3);
-    let object = pod_object(pod);
-    let state = condition(pod, gate).map_or("(absent)", |condition| condition.status.as_str());
-    let proof = vec![
-        Evidence::new(&object, "spec.readinessGates", list.clone()),
-        Evidence::new(&object, format!("status.conditions[{gate}]"), state),
-    ];
-    let what = words!("its readiness gate {list} is not met", "就绪门控 {list} 未满足");
-    let why = Why::new("readiness-gate-unmet", what, proof).remedy(
-        words!("Ask the controller that sets this condition.", "检查设置该条件的控制器。"),
-        view.kubectl(&format!("describe {object}")),
-    );
-    Some(why)
-}
-
-fn containers_not_ready(view: &View<'_>, pod: &Pod) -> Why {
-    let unready: Vec<String> =
-        containers(pod).filter(|status| !status.ready).map(|status| status.name.clone()).collect();
-    let mut why = Why::unknown();
-    if !unready.is_empty() {
-        let list = join_some(&unready, 3);
-        why.what = words!("container {list} is not ready", "容器 {list} 未就绪");
-    }
-    why.evidence = ready_evidence(pod);
-    why.remedy(
-        words!("Look at the pod's own events.", "查看 Pod 自身的事件。"),
-        view.kubectl(&format!("describe {}", pod_object(pod))),
-    )
+    finding
 }

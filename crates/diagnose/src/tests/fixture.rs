@@ -15,6 +15,10 @@ pub(crate) struct Cluster {
     nodes: Vec<Value>,
     events: Vec<Value>,
     workloads: Vec<Workload>,
+    policies: Vec<Value>,
+    endpoints: Vec<Value>,
+    namespaces: Vec<Value>,
+    others: Vec<Value>,
 }
 
 const CREATED: &str = "2026-07-01T11:30:00Z";
@@ -102,19 +106,25 @@ impl Cluster {
             nodes: vec![node(0), node(1)],
             events: Vec::new(),
             workloads: vec![workload("deployment", "web", false), workload("replicaset", "web-5d4", true)],
+            policies: Vec::new(),
+            endpoints: Vec::new(),
+            namespaces: vec![json!({"metadata": {"name": "default"}})],
+            others: Vec::new(),
         }
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         let taken_at = serde_json::from_value(json!("2026-07-01T12:00:00Z")).unwrap();
         Snapshot {
-            services: read(std::slice::from_ref(&self.service)),
+            services: read(&[std::slice::from_ref(&self.service), &self.others].concat()),
             pods: read(&self.pods),
             workloads: self.workloads.clone(),
             slices: read(&self.slices),
             events: read(&self.events),
             nodes: read::<Node>(&self.nodes),
-            namespaces: read(&[json!({"metadata": {"name": "default"}})]),
+            namespaces: read(&self.namespaces),
+            network_policies: read(&self.policies),
+            endpoints: read(&self.endpoints),
             ..Snapshot::empty(taken_at, Scope::Namespace("default".into()))
         }
     }
@@ -139,7 +149,11 @@ impl Cluster {
         cluster
     }
 
+    /// The Service's port leads there, and the slice says so if it is a number.
     pub(crate) fn target_port(mut self, target: Value) -> Self {
+        if target.is_number() {
+            self.slices[0]["ports"][0]["port"] = target.clone();
+        }
         self.service["spec"]["ports"][0]["targetPort"] = target;
         self
     }
@@ -201,7 +215,83 @@ impl Cluster {
         self
     }
 
+    /// Merges into the whole object of a pod.
+    pub(crate) fn pod_object(mut self, n: usize, patch: Value) -> Self {
+        merge(&mut self.pods[n], &patch);
+        self
+    }
+
+    pub(crate) fn every_pod_object(self, patch: Value) -> Self {
+        (0..self.pods.len()).fold(self, |cluster, n| cluster.pod_object(n, patch.clone()))
+    }
+
+    /// Makes the Deployment's ReplicaSet the owner of the pods.
+    pub(crate) fn owned(self) -> Self {
+        self.every_pod_object(json!({"metadata": {"ownerReferences": [
+            {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-5d4", "uid": "set", "controller": true},
+        ]}}))
+    }
+
+    /// One more pod: the first one with this merged into it.
+    pub(crate) fn another_pod(mut self, patch: Value) -> Self {
+        let mut another = pod(9);
+        merge(&mut another, &patch);
+        self.pods.push(another);
+        self
+    }
+
+    pub(crate) fn workload(mut self, workload: Workload) -> Self {
+        self.workloads.push(workload);
+        self
+    }
+
     // === slices ===
+
+    /// Merges into the first slice.
+    pub(crate) fn slice(mut self, patch: Value) -> Self {
+        merge(&mut self.slices[0], &patch);
+        self
+    }
+
+    /// One more slice: an empty one of the Service with this merged into it.
+    pub(crate) fn another_slice(mut self, patch: Value) -> Self {
+        let mut another = json!({
+            "metadata": {"name": "web-other", "namespace": "default", "labels": {"kubernetes.io/service-name": "web"}},
+            "addressType": "IPv4", "ports": [{"name": "", "port": 8080, "protocol": "TCP"}], "endpoints": [],
+        });
+        merge(&mut another, &patch);
+        self.slices.push(another);
+        self
+    }
+
+    /// An Endpoints object of the Service.
+    pub(crate) fn endpoints(mut self, subsets: Value, annotations: Value) -> Self {
+        self.endpoints.push(json!({
+            "metadata": {"name": "web", "namespace": "default", "annotations": annotations}, "subsets": subsets,
+        }));
+        self
+    }
+
+    // === other objects ===
+
+    /// A NetworkPolicy with this specification in the namespace `default`.
+    pub(crate) fn policy(mut self, name: &str, spec: Value) -> Self {
+        self.policies.push(json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec}));
+        self
+    }
+
+    pub(crate) fn namespace(mut self, name: &str, labels: Value) -> Self {
+        self.namespaces.push(json!({"metadata": {"name": name, "labels": labels}}));
+        self
+    }
+
+    /// One more Service: the first one with this merged into it.
+    pub(crate) fn another_service(mut self, patch: Value) -> Self {
+        let mut another = self.service.clone();
+        merge(&mut another, &patch);
+        self.others.push(another);
+        self
+    }
 
     pub(crate) fn no_slices(mut self) -> Self {
         self.slices.clear();
@@ -235,6 +325,12 @@ impl Cluster {
     }
 
     // === nodes and events ===
+
+    /// Merges into the whole object of a node.
+    pub(crate) fn node_object(mut self, n: usize, patch: Value) -> Self {
+        merge(&mut self.nodes[n], &patch);
+        self
+    }
 
     pub(crate) fn nodes_ready(mut self, ready: bool) -> Self {
         let status = if ready { "True" } else { "Unknown" };
