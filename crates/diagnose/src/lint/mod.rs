@@ -22,6 +22,7 @@ mod read;
 mod references;
 pub mod render;
 mod rules;
+mod slices;
 mod values;
 mod world;
 mod yaml;
@@ -158,6 +159,7 @@ pub fn lint(sources: &[Source], options: &Options) -> Report {
     practices::check(&world, &mut sink);
     references::check(&world, &mut sink);
     policies::check(&world, &mut sink);
+    slices::check(&world, &mut sink);
     chain::check(&world, &mut sink);
     ignores::unknown_codes(&loaded.objects, &options.ignore, &mut sink);
     let mut report = Report {

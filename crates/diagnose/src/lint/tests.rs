@@ -63,6 +63,13 @@ fn codes_are_unique_and_texts_are_whole() {
 }
 
 #[test]
+fn what_is_shared_with_the_doctor_is_explained_by_the_catalogue() {
+    let shared = rules::codes().filter(|code| rules::is_of_the_chain(code));
+    let unexplained: Vec<&str> = shared.filter(|code| portolan_catalogue::codes::find(code).is_none()).collect();
+    assert!(unexplained.is_empty(), "{unexplained:?}");
+}
+
+#[test]
 fn the_examples_are_clean() {
     let sources = examples();
     assert!(sources.len() >= 7, "{}", sources.len());

@@ -7,24 +7,56 @@ use serde_json::Value;
 use super::{Sink, objects::Object, world::World};
 use crate::words::words;
 
+/// APIs that are gone: what they were replaced by, and the first version without them.
+const REMOVED: [(&str, &str, &str, &str); 12] = [
+    ("extensions/v1beta1", "Deployment", "apps/v1", "1.16"),
+    ("extensions/v1beta1", "DaemonSet", "apps/v1", "1.16"),
+    ("extensions/v1beta1", "ReplicaSet", "apps/v1", "1.16"),
+    ("extensions/v1beta1", "NetworkPolicy", "networking.k8s.io/v1", "1.16"),
+    ("extensions/v1beta1", "Ingress", "networking.k8s.io/v1", "1.22"),
+    ("apps/v1beta1", "Deployment", "apps/v1", "1.16"),
+    ("apps/v1beta1", "StatefulSet", "apps/v1", "1.16"),
+    ("apps/v1beta2", "Deployment", "apps/v1", "1.16"),
+    ("apps/v1beta2", "StatefulSet", "apps/v1", "1.16"),
+    ("apps/v1beta2", "DaemonSet", "apps/v1", "1.16"),
+    ("networking.k8s.io/v1beta1", "Ingress", "networking.k8s.io/v1", "1.22"),
+    ("discovery.k8s.io/v1beta1", "EndpointSlice", "discovery.k8s.io/v1", "1.25"),
+];
+
 pub(super) fn check(world: &World<'_>, sink: &mut Sink) {
     for object in world.objects {
         unquoted(object, sink);
-        templated(object, sink);
+        removed(object, sink);
+        let before = sink.problems.len();
         let (group, version) = object.api_version.split_once('/').unwrap_or(("", &object.api_version));
         if let Some(resource) = by_kind(group, version, &object.kind) {
             refused(object, resource, sink);
+        }
+        let wrong = sink.problems.len() > before;
+        if names_placeholder(object) || (wrong && has_placeholder(&object.value)) {
+            // What the placeholder will become cannot be judged, nor what is around it.
+            sink.problems.truncate(before);
+            templated(object, sink);
         }
     }
     for (object, why) in &world.misfits {
         let (group, version) = object.api_version.split_once('/').unwrap_or(("", &object.api_version));
         // The others have been told better already.
-        if by_kind(group, version, &object.kind).is_none() {
+        if by_kind(group, version, &object.kind).is_none() && !has_placeholder(&object.value) {
             let kind = &object.kind;
             let message = words!("not a {kind}: {why}", "不是有效的 {kind}：{why}");
             sink.about("manifest-wrong-type", object, "", message, None);
         }
     }
+}
+
+fn removed(object: &Object, sink: &mut Sink) {
+    let gone = REMOVED.iter().find(|(api, kind, ..)| *api == object.api_version && *kind == object.kind);
+    let Some((api, kind, successor, since)) = gone else { return };
+    let message =
+        words!("{kind} of {api} is gone since Kubernetes {since}", "{api} 的 {kind} 自 Kubernetes {since} 起已移除");
+    let remedy = words!("Use {successor}.", "改用 {successor}。");
+    sink.about("manifest-api-removed", object, "apiVersion", message, Some(remedy));
 }
 
 /// Values that were read as a number or a truth value where only text may stand.
@@ -36,22 +68,18 @@ fn unquoted(object: &Object, sink: &mut Sink) {
     }
 }
 
-/// Placeholders that survived because they stand in quotes.
-fn templated(object: &Object, sink: &mut Sink) {
+/// Whether what identifies or wires the object is still a placeholder: such quotes survive parsing and validation.
+fn names_placeholder(object: &Object) -> bool {
     let metadata = &object.value["metadata"];
     let spec = if object.kind == "Service" { &object.value["spec"] } else { &Value::Null };
-    let places = [
-        ("metadata.name", &metadata["name"]),
-        ("metadata.namespace", &metadata["namespace"]),
-        ("metadata.labels", &metadata["labels"]),
-        ("spec", spec),
-    ];
-    if let Some((field, _)) = places.into_iter().find(|(_, value)| has_placeholder(value)) {
-        let message = words!("a placeholder {{{{ }}}} is still in it", "其中仍有占位符 {{{{ }}}}");
-        let remedy =
-            words!("Render it first and lint what comes out: portolan lint -", "先渲染，再检查输出：portolan lint -");
-        sink.about("template-not-rendered", object, field, message, Some(remedy));
-    }
+    [&metadata["name"], &metadata["namespace"], &metadata["labels"], spec].into_iter().any(has_placeholder)
+}
+
+fn templated(object: &Object, sink: &mut Sink) {
+    let message = words!("a placeholder {{{{ }}}} is still in it", "其中仍有占位符 {{{{ }}}}");
+    let remedy =
+        words!("Render it first and lint what comes out: portolan lint -", "先渲染，再检查输出：portolan lint -");
+    sink.about("template-not-rendered", object, "", message, Some(remedy));
 }
 
 fn has_placeholder(value: &Value) -> bool {

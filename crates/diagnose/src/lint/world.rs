@@ -111,26 +111,26 @@ impl<'a> World<'a> {
     fn maker(&mut self, object: &'a Object) -> Option<Maker<'a>> {
         const TEMPLATE: &str = "spec.template.";
         // Defaults are the API server's: one replica where none is said.
-        let (template, path, replicas) = match (object.group(), object.kind.as_str()) {
-            ("apps", "Deployment") => {
+        let (template, path, replicas) = match (object.api_version.as_str(), object.kind.as_str()) {
+            ("apps/v1", "Deployment") => {
                 let spec = self.typed::<Deployment>(object)?.spec?;
                 (spec.template, TEMPLATE, spec.replicas.or(Some(1)))
             }
-            ("apps", "StatefulSet") => {
+            ("apps/v1", "StatefulSet") => {
                 let spec = self.typed::<StatefulSet>(object)?.spec?;
                 (spec.template, TEMPLATE, spec.replicas.or(Some(1)))
             }
-            ("apps", "ReplicaSet") => {
+            ("apps/v1", "ReplicaSet") => {
                 let spec = self.typed::<ReplicaSet>(object)?.spec?;
                 (spec.template?, TEMPLATE, spec.replicas.or(Some(1)))
             }
-            ("apps", "DaemonSet") => (self.typed::<DaemonSet>(object)?.spec?.template, TEMPLATE, None),
-            ("batch", "Job") => (self.typed::<Job>(object)?.spec?.template, TEMPLATE, None),
-            ("batch", "CronJob") => {
+            ("apps/v1", "DaemonSet") => (self.typed::<DaemonSet>(object)?.spec?.template, TEMPLATE, None),
+            ("batch/v1", "Job") => (self.typed::<Job>(object)?.spec?.template, TEMPLATE, None),
+            ("batch/v1", "CronJob") => {
                 let template = self.typed::<CronJob>(object)?.spec.job_template.spec?.template;
                 (template, "spec.jobTemplate.spec.template.", None)
             }
-            ("", "Pod") => {
+            ("v1", "Pod") => {
                 let pod = self.typed::<Pod>(object)?;
                 (PodTemplateSpec { metadata: Some(pod.metadata), spec: pod.spec }, "", Some(1))
             }
@@ -188,6 +188,11 @@ impl<'a> World<'a> {
         let makers = rarest.iter().filter_map(|place| self.makers.get(*place));
         makers.filter(|maker| maker.labels().is_some_and(|labels| selector.matches(labels))).collect()
     }
+}
+
+/// Whether both are in one file or one folder.
+pub(super) fn together(one: &Object, other: &Object) -> bool {
+    closeness(one, other) == usize::MAX
 }
 
 /// How many folders two files share; files of one folder are as close as one file.

@@ -98,10 +98,35 @@ fn first_step(path: &str) -> (&str, &str) {
 
 /// Reads all documents of a text. A broken one does not hide those after it.
 pub(super) fn parse(text: &str) -> Vec<Result<Document, Broken>> {
+    match json_stream(text) {
+        Some(pieces) => pieces.into_iter().flat_map(|(before, piece)| parse_yaml(piece, before)).collect(),
+        None => parse_yaml(text, 0),
+    }
+}
+
+/// Several JSON values, one after the other, as kubectl takes them and YAML does not: how many lines are before each.
+fn json_stream(text: &str) -> Option<Vec<(usize, &str)>> {
+    if !text.trim_start().starts_with('{') {
+        return None;
+    }
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
+    let (mut pieces, mut from, mut lines) = (Vec::new(), 0, 0);
+    while let Some(value) = values.next() {
+        value.ok()?;
+        let piece = text.get(from..values.byte_offset())?;
+        pieces.push((lines, piece));
+        lines += piece.matches('\n').count();
+        from = values.byte_offset();
+    }
+    (pieces.len() > 1).then_some(pieces)
+}
+
+/// YAML, of which a single JSON value is a case; `before` lines are above it.
+fn parse_yaml(text: &str, before: usize) -> Vec<Result<Document, Broken>> {
     let options = granit_parser::options! { max_buffered_comment_events: 4096 };
     let mut parser = Parser::new_from_str_with_options(text, options);
     let mut documents = Vec::new();
-    let mut builder = Builder::default();
+    let mut builder = Builder { before, ..Builder::default() };
     // Every recovery ends a document, and there are no more of those than lines.
     for _ in 0..=text.lines().count() {
         let failure = loop {
@@ -112,8 +137,8 @@ pub(super) fn parse(text: &str) -> Vec<Result<Document, Broken>> {
             }
         };
         let why = failure.info();
-        builder = Builder::default();
-        documents.push(Err(Broken { line: line(failure.marker().line()), why }));
+        builder = Builder { before, ..Builder::default() };
+        documents.push(Err(Broken { line: line(failure.marker().line() + before), why }));
         match parser.proceed_next_document() {
             Ok(true) => {}
             Ok(false) | Err(_) => break,
@@ -168,6 +193,8 @@ struct Builder {
     source: Option<String>,
     /// Nodes of this document up to now.
     nodes: usize,
+    /// Lines above the text.
+    before: usize,
     /// The first thing that makes the document unusable.
     broken: Option<Broken>,
 }
@@ -175,7 +202,7 @@ struct Builder {
 impl Builder {
     /// Takes an event in; the end of a document gives the document.
     fn take(&mut self, event: Event<'_>, span: Span) -> Option<Result<Document, Broken>> {
-        let at = line(span.start.line());
+        let at = line(span.start.line() + self.before);
         match event {
             Event::Comment(text, _) => {
                 if let Some(path) = text.trim().strip_prefix("Source:") {
@@ -300,7 +327,8 @@ impl Builder {
     }
 
     fn finish(&mut self) -> Option<Result<Document, Broken>> {
-        let done = std::mem::take(self);
+        let next = Self { before: self.before, ..Self::default() };
+        let done = std::mem::replace(self, next);
         if let Some(broken) = done.broken {
             return Some(Err(broken));
         }

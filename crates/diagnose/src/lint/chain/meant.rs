@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    lint::world::{Maker, Served, World},
+    lint::world::{Maker, Served, World, together},
     nearest::{self, Difference, Labels, Near},
 };
 
@@ -42,7 +42,9 @@ impl<'a> Orphans<'a> {
         let key = &served.object.key;
         let named = self.by_name.get(key.name.as_str()).map(Vec::as_slice).unwrap_or_default();
         let here = |maker: &&&Maker<'_>| maker.object.key.namespace == key.namespace;
-        if let Some(maker) = named.iter().find(here) {
+        // A name says nothing about a file from another part of the tree.
+        let same = |maker: &&&Maker<'_>| here(maker) && together(maker.object, served.object);
+        if let Some(maker) = named.iter().find(same) {
             return Meant::This(maker, maker.labels().and_then(|labels| nearest::compare(asked, labels)));
         }
         let candidates = self.by_namespace.get(key.namespace.as_str()).map(Vec::as_slice).unwrap_or_default();

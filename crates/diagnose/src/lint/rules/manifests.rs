@@ -71,6 +71,12 @@ pub(super) const RULES: &[Rule] = &[
         ],
     ),
     new(
+        "manifest-api-removed",
+        Error,
+        ["The API version no longer exists.", "该 API 版本已不存在。"],
+        ["No supported cluster accepts the manifest.", "任何受支持的集群都不会接受该清单。"],
+    ),
+    new(
         "manifest-duplicate",
         Warning,
         ["The same object stands in the file twice.", "同一对象在文件中出现两次。"],
@@ -123,6 +129,36 @@ pub(super) const RULES: &[Rule] = &[
             "Members find each other by POD.SERVICE, and only headless Services have such names.",
             "成员之间通过 POD.SERVICE 互相访问，只有 headless Service 才有这样的名字。",
         ],
+    ),
+    new(
+        "slice-without-service",
+        Warning,
+        [
+            "An EndpointSlice names no Service, or one that is spelt differently here.",
+            "EndpointSlice 没有指明 Service，或与此处的拼写不同。",
+        ],
+        ["Nobody sends traffic to its endpoints.", "没有组件会向这些端点发送流量。"],
+    ),
+    new(
+        "slice-beside-selector",
+        Warning,
+        [
+            "An EndpointSlice is written by hand for a Service with a selector.",
+            "为带 selector 的 Service 手写了 EndpointSlice。",
+        ],
+        [
+            "The controller does not touch it: its endpoints stay, whatever becomes of the pods.",
+            "控制器不会改动它：无论 Pod 如何变化，其中的端点都会保留。",
+        ],
+    ),
+    new(
+        "slice-port-mismatch",
+        Error,
+        [
+            "The EndpointSlices of a Service lack one of its ports by name.",
+            "Service 的 EndpointSlice 中缺少与其某个端口同名的端口。",
+        ],
+        ["Connections to that port are refused.", "访问该端口的连接会被拒绝。"],
     ),
     new(
         "network-policy-names-service-port",

@@ -143,6 +143,11 @@ fn manifests() -> Vec<Row> {
             service(PLAIN),
         ),
         rule(
+            "manifest-api-removed",
+            ingress("web", "number: 80").replace("networking.k8s.io/v1", "extensions/v1beta1"),
+            ingress("web", "number: 80"),
+        ),
+        rule(
             "manifest-duplicate",
             pair(&service(PLAIN), &service(PLAIN)),
             pair(&service(PLAIN), &named_service("api", PLAIN)),
@@ -159,6 +164,11 @@ fn references() -> Vec<Row> {
     let route = |name: &str, more: &str| {
         format!(
             "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: r}}\nspec:\n  rules:\n  - backendRefs: [{{name: {name}, {more}}}]\n"
+        )
+    };
+    let slice = |labels: &str, port: &str| {
+        format!(
+            "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: db-1, labels: {labels}}}\naddressType: IPv4\nports: [{port}]\nendpoints: [{{addresses: [192.0.2.1]}}]\n"
         )
     };
     let members = |service: &str| workload("StatefulSet", "db", "{app: db}", "", &format!("serviceName: {service}"));
@@ -193,6 +203,41 @@ fn references() -> Vec<Row> {
             "backend-port-missing",
             pair(&service(PLAIN), &route("web", "port: 8080")),
             pair(&service(PLAIN), &route("web", "port: 80")),
+        ),
+        rule(
+            "slice-without-service",
+            slice("{}", "{port: 80}"),
+            slice("{kubernetes.io/service-name: db}", "{port: 80}"),
+        ),
+        rule(
+            "slice-without-service",
+            pair(
+                &named_service("database", "{ports: [{port: 80}]}"),
+                &slice("{kubernetes.io/service-name: databsae}", "{port: 80}"),
+            ),
+            pair(
+                &named_service("database", "{ports: [{port: 80}]}"),
+                &slice("{kubernetes.io/service-name: database}", "{port: 80}"),
+            ),
+        ),
+        rule(
+            "slice-beside-selector",
+            pair(&named_service("db", PLAIN), &slice("{kubernetes.io/service-name: db}", "{port: 80}")),
+            pair(
+                &named_service("db", "{ports: [{port: 80}]}"),
+                &slice("{kubernetes.io/service-name: db}", "{port: 5432}"),
+            ),
+        ),
+        rule(
+            "slice-port-mismatch",
+            pair(
+                &named_service("db", "{ports: [{name: sql, port: 80}]}"),
+                &slice("{kubernetes.io/service-name: db}", "{port: 5432}"),
+            ),
+            pair(
+                &named_service("db", "{ports: [{name: sql, port: 80}]}"),
+                &slice("{kubernetes.io/service-name: db}", "{name: sql, port: 5432}"),
+            ),
         ),
         rule(
             "backend-reference-not-granted",

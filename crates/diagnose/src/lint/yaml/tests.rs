@@ -70,6 +70,16 @@ fn a_broken_document_hides_no_other() {
 }
 
 #[test]
+fn json_values_may_follow_each_other() {
+    let documents = parse("{\n\"a\": 1}\n{\"b\": [\n2]}\n");
+    let documents: Vec<_> = documents.into_iter().map(|document| document.expect("JSON")).collect();
+    let values: Vec<_> = documents.iter().map(|document| document.value.to_string()).collect();
+    assert_eq!(values, ["{\"a\":1}", "{\"b\":[2]}"]);
+    assert_eq!(documents[1].spot.line_of("b[0]"), 4);
+    assert!(parse("{\"a\": 1}\n{\"b\": ").iter().any(Result::is_err));
+}
+
+#[test]
 fn a_template_is_broken_at_its_line() {
     for text in ["a:\n  b: {{ .Values.b }}\n", "{{- if .Values.a }}\nb: 1\n{{- end }}\n"] {
         let documents = parse(text);
