@@ -2,7 +2,8 @@
 //!
 //! Each question has a reason: the Service's address from every node (is the proxy there at work?), each endpoint from its
 //! own pod and node (does anybody listen?), some from other nodes (does the network between them carry it?), the name at the
-//! cluster DNS, and all of it from the caller's pod if there is one. Connections are opened and closed again. HTTP is
+//! cluster DNS, the health check of its load balancer from one node to the next, and all of it from the caller's pod if
+//! there is one. Connections are opened and closed again. HTTP is
 //! spoken only where the Service says so: other servers may take offence at a request that they cannot read. UDP is tried
 //! only beside the endpoint, where the kernel that refuses is near; silence says nothing.
 
@@ -15,8 +16,8 @@ use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointPort};
 use portolan_objects::{ObjectKey, Protocol, endpoint, pod, service};
 
 use crate::{
-    Ask, From, Index, SYSTEM_NAMESPACE,
-    checks::ways::says_http,
+    Ask, From, Index,
+    checks::{balancer::health_questions, ways::says_http},
     evidence::{Owner, Target},
     view::{View, name, node_ready},
 };
@@ -55,6 +56,9 @@ pub fn wanted(index: &Index<'_>, key: &ObjectKey, ask: &Ask) -> BTreeMap<String,
         let inside = here.iter().filter_map(|(_, target)| Some((owner(index, target)?, target.to_string())));
         questions.extend(inside);
         questions.extend(here.into_iter().chain(far).map(|(_, target)| (Owner::Node, target.to_string())));
+    }
+    for (node, target) in health_questions(&view) {
+        wanted.entry(node.to_owned()).or_default().insert((Owner::Node, target));
     }
     if let Some((node, owner)) = caller {
         let questions = wanted.entry(node.to_owned()).or_default();
@@ -134,8 +138,7 @@ fn caller<'a>(view: &View<'a>) -> Option<(&'a str, Owner)> {
 
 /// The address of the cluster DNS.
 fn cluster_dns(index: &Index<'_>) -> Option<IpAddr> {
-    let service = index.service(&ObjectKey::new(SYSTEM_NAMESPACE, "kube-dns"))?;
-    service::cluster_ips(service).into_iter().next()
+    service::cluster_ips(index.dns()?).into_iter().next()
 }
 
 #[cfg(test)]

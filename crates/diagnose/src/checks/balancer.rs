@@ -11,6 +11,8 @@ mod others;
 mod pending;
 mod update;
 
+pub(crate) use backends::questions as health_questions;
+
 use portolan_objects::service;
 
 use super::Outcome;

@@ -292,3 +292,24 @@ fn kubelets_without_cluster_dns_hurt_the_pods_of_their_nodes() {
     );
     proven(&diagnose(&with_dns(all.snapshot(), 2)), "cluster-dns-not-configured", LinkId::Name);
 }
+
+#[test]
+fn a_broken_resolv_conf_is_told_where_it_keeps_pods_from_starting() {
+    let creating =
+        json!({"phase": "Pending", "podIP": null, "podIPs": null, "containerStatuses": null, "conditions": null});
+    let text = "Failed to create pod sandbox: Encountered error while parsing resolv conf file. Error: nameserver list is empty ";
+    let cluster = (0..3).fold(Cluster::healthy().every_pod(creating).no_endpoints(), |cluster, n| {
+        cluster.event("Pod", &format!("web-{n}"), "FailedCreatePodSandBox", text, 20)
+    });
+    let diagnosis = diagnose(&cluster.snapshot());
+    assert_eq!(code(&diagnosis), "node-resolv-conf-broken", "{diagnosis:#?}");
+    assert_eq!(diagnosis.cause().unwrap().subject.as_deref(), Some("node/node-0"));
+    // Nobody is hurt while the pods run.
+    let mut running = healthy();
+    running
+        .evidence
+        .push(read(json!({"node": "node-0", "takenAt": "2026-07-01T12:00:00Z", "resolvConf": "nameserver\n"})));
+    let diagnosis = diagnose(&running);
+    silent(&diagnosis);
+    assert!(diagnosis.hints.iter().any(|hint| hint.en.contains("resolv.conf of node-0")), "{:?}", diagnosis.hints);
+}

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
 };
 
 use k8s_openapi::api::core::v1::Node;
@@ -20,7 +20,10 @@ use crate::{
 };
 
 /// Where a proxy answers for its whole node (kube-proxy's `--healthz-bind-address`).
-pub(crate) const PROXY_HEALTH: u16 = 10256;
+const PROXY_HEALTH: u16 = 10256;
+
+/// In a larger cluster this would ask too much of it, and then nothing is proven.
+const MOST_ASKED: usize = 8;
 
 /// No node that the balancer may use passes its health check.
 pub(super) fn unhealthy(view: &View<'_>) -> Option<Finding> {
@@ -72,10 +75,23 @@ fn base(_view: &View<'_>, title: crate::Words) -> Finding {
 }
 
 /// The port and the nodes that a balancer's health check is about; the nodes that are lost anyway are left out.
-pub(crate) fn health_checks<'a>(view: &View<'a>) -> (u16, Vec<(&'a Node, IpAddr)>) {
+fn health_checks<'a>(view: &View<'a>) -> (u16, Vec<(&'a Node, IpAddr)>) {
     let port = service::health_check_node_port(view.service).unwrap_or(PROXY_HEALTH);
     let ready = nodes::eligible(view).filter(|node| node_ready(node));
     (port, ready.filter_map(|node| Some((node, internal_ip(node)?))).collect())
+}
+
+/// Whom to ask for the health check that the balancer makes, and from which node: each from another one, because the way
+/// between machines counts too.
+pub(crate) fn questions<'a>(view: &View<'a>) -> Vec<(&'a str, String)> {
+    if !service::is_load_balancer(view.service) || super::external_addresses(view).is_empty() {
+        return Vec::new();
+    }
+    let (port, nodes) = health_checks(view);
+    let nodes: Vec<_> = nodes.into_iter().take(MOST_ASKED).collect();
+    let askers = nodes.iter().cycle().skip(1).map(|(node, _)| name(*node));
+    let target = |address: &IpAddr| format!("http://{}/healthz", SocketAddr::new(*address, port));
+    askers.zip(&nodes).map(|(asker, (_, address))| (asker, target(address))).collect()
 }
 
 fn internal_ip(node: &Node) -> Option<IpAddr> {
