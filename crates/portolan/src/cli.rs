@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use portolan_catalogue::Lang;
 
 #[cfg(target_os = "linux")]
-use crate::{apiserver, controllers, demo, lab, up};
+use crate::{apiserver, controllers, demo, lab, node_evidence, up};
 use crate::{completions, diagnose, echo, events, explain, lint, man, output, probe, snapshot};
 
 /// What is logged unless something else is asked for. kube warns of an answer that it cannot read with the answer itself,
@@ -45,6 +45,8 @@ enum Command {
     Diagnose(diagnose::Options),
     Events(events::Options),
     Lint(lint::Options),
+    #[cfg(target_os = "linux")]
+    NodeEvidence(node_evidence::Options),
     Snapshot(snapshot::Options),
     Completions(completions::Options),
     Man(man::Options),
@@ -136,6 +138,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Diagnose(options) => diagnose::run(&options),
         Command::Events(options) => events::run(&options),
         Command::Lint(options) => lint::run(&options),
+        #[cfg(target_os = "linux")]
+        Command::NodeEvidence(options) => node_evidence::run(&options),
         Command::Snapshot(options) => snapshot::run(&options),
         Command::Completions(options) => completions::run(&options),
         Command::Man(options) => man::run(&options),

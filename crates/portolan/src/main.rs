@@ -21,6 +21,8 @@ mod kubeconfig;
 mod lab;
 mod lint;
 mod man;
+#[cfg(target_os = "linux")]
+mod node_evidence;
 mod output;
 mod probe;
 #[cfg(target_os = "linux")]

@@ -6,6 +6,7 @@ mod balancer_crash;
 mod commands;
 mod crash;
 mod demo;
+mod evidence;
 mod examples;
 mod explain;
 mod join;
