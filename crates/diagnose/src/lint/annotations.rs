@@ -383,7 +383,11 @@ pub(super) fn limits_or_hides(served: &Served<'_>) -> bool {
     let view = View { served, annotations: served.object.annotations() };
     let limited = LIMITS.iter().any(|name| view.has(name));
     // Every vendor's switch has this word in its name or its value.
-    let internal = view.annotations.iter().any(|(name, value)| {
+    // A slip in the name switches nothing.
+    let read = |name: &str| {
+        TABLES.iter().all(|tables| !(tables.owns)(name) || tables.known.iter().any(|known| fits(known.name, name)))
+    };
+    let internal = view.annotations.iter().filter(|(name, _)| read(name)).any(|(name, value)| {
         let yes = value.eq_ignore_ascii_case("true") || value.starts_with("0.0.0.0/");
         value.eq_ignore_ascii_case("internal") || (yes && (name.contains("internal") || name.contains("intranet")))
     });

@@ -140,7 +140,7 @@ impl Report {
 
     /// Whether nothing in these files could be looked at.
     pub fn saw_nothing(&self) -> bool {
-        self.objects == 0 && self.problems.is_empty()
+        self.objects == 0 && self.problems.iter().all(|problem| problem.level == Level::Note)
     }
 
     /// How many findings have this level.

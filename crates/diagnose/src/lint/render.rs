@@ -78,9 +78,12 @@ fn summary(report: &Report, lang: Lang, hidden: usize) -> String {
         }
     };
     add(notes, if notes == 1 { "note" } else { "notes" }, "条提示");
-    add(hidden, "notes not shown (--level note)", "条提示未显示（--level note）");
+    let (one, many) = ("note not shown (--level note)", "notes not shown (--level note)");
+    add(hidden, if hidden == 1 { one } else { many }, "条提示未显示（--level note）");
     add(report.ignored, "ignored", "条已忽略");
-    add(report.other_files.len(), "files without objects to look at", "个文件没有可检查的对象");
+    let (one, many) = ("file without objects to look at", "files without objects to look at");
+    let others = report.other_files.len();
+    add(others, if others == 1 { one } else { many }, "个文件没有可检查的对象");
     line
 }
 

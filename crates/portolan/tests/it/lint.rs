@@ -87,7 +87,7 @@ fn a_rendered_chart_is_linted_from_standard_input() {
     let expected = [
         "-:22: warning [annotation-misspelt] service/web (shop/templates/service.yaml): ",
         "-:25: error [selector-matches-no-pod] service/web (shop/templates/service.yaml): selector app=wbe matches no pod",
-        "-:35: error [backend-port-missing] ingress/web (shop/templates/ingress.yaml): ",
+        "-:36: error [backend-port-missing] ingress/web (shop/templates/ingress.yaml): ",
         "Did you mean service.beta.kubernetes.io/aws-load-balancer-scheme?",
         "3 objects in 1 file: 2 errors, 1 warning",
     ];
