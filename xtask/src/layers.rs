@@ -133,6 +133,20 @@ mod tests {
         assert_eq!(programs, ["portolan"]);
     }
 
+    /// `explain`, `diagnose` and their like are for every desktop: nothing that only Linux has may creep into them.
+    #[test]
+    fn the_ask_face_builds_without_linux() {
+        let tree = ["tree", "-p", "portolan", "-e", "normal", "--target", "x86_64-pc-windows-gnu", "--prefix", "none"];
+        let output = std::process::Command::new(env!("CARGO")).args(tree).output().expect("cargo tree");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        let names: Vec<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+        assert!(names.contains(&"portolan-diagnose"), "{names:?}");
+        let linux = ["nix", "netlink-sys", "netlink-packet-core", "portolan-netns", "portolan-nftables", "portolan-node"];
+        let found: Vec<_> = linux.iter().filter(|name| names.contains(name)).collect();
+        assert!(found.is_empty(), "{found:?}");
+    }
+
     #[test]
     fn shells_do_not_meet_and_pure_crates_stay_pure() {
         assert!(one("portolan-proxy", "portolan-nftables").is_empty());
