@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, CommandFactory};
+use clap::{Args, Command, CommandFactory};
 use clap_complete::{Shell, generate};
 
 use crate::{cli::Arguments, explain, output};
@@ -30,8 +30,19 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The program without its hidden commands, which some generators would complete.
+fn visible() -> Command {
+    let whole = Arguments::command();
+    let commands = whole.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    Command::new("portolan")
+        .version(env!("CARGO_PKG_VERSION"))
+        .propagate_version(true)
+        .args(whole.get_arguments().cloned())
+        .subcommands(commands)
+}
+
 fn script(shell: Shell) -> String {
-    let mut command = Arguments::command();
+    let mut command = visible();
     let mut bytes = Vec::new();
     generate(shell, &mut command, "portolan", &mut bytes);
     let script = String::from_utf8_lossy(&bytes).into_owned();
@@ -66,7 +77,9 @@ mod tests {
             for name in ["SyncLoadBalancerFailed", "selector-matches-no-pod", "AllocationFailed", "diagnose"] {
                 assert!(script.contains(name), "{shell}: {name}");
             }
-            assert!(!script.contains("portolan;world"), "{shell}: what is hidden stays hidden");
+            for hidden in ["portolan;world", "portolan__world", "portolan__subcmd__world", "portolan;probe"] {
+                assert!(!script.contains(hidden), "{shell}: {hidden} is hidden");
+            }
         }
     }
 }
