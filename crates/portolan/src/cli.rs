@@ -8,7 +8,7 @@ use portolan_catalogue::Lang;
 
 #[cfg(target_os = "linux")]
 use crate::{apiserver, controllers, demo, lab, node_evidence, up};
-use crate::{completions, diagnose, echo, events, explain, lint, man, output, probe, snapshot};
+use crate::{alerts, completions, diagnose, echo, events, explain, lint, man, output, probe, snapshot};
 
 /// What is logged unless something else is asked for. kube warns of an answer that it cannot read with the answer itself,
 /// which may be all Services of a cluster; whoever asked says what was wrong with it, so nothing is lost.
@@ -41,6 +41,7 @@ enum Command {
     Controllers(controllers::Options),
     #[cfg(target_os = "linux")]
     Lab(lab::Options),
+    Alerts(alerts::Options),
     Explain(explain::Options),
     Diagnose(diagnose::Options),
     Events(events::Options),
@@ -134,6 +135,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Controllers(options) => controllers::run(&options),
         #[cfg(target_os = "linux")]
         Command::Lab(options) => lab::run(&options),
+        Command::Alerts(options) => alerts::run(&options),
         Command::Explain(options) => explain::run(&options),
         Command::Diagnose(options) => diagnose::run(&options),
         Command::Events(options) => events::run(&options),

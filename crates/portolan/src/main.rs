@@ -1,5 +1,6 @@
 //! The Kubernetes Service network in one binary, and the doctor for it: this crate is the command line and the wiring.
 
+mod alerts;
 #[cfg(target_os = "linux")]
 mod apiserver;
 mod cli;
