@@ -14,6 +14,7 @@ use portolan_catalogue::{
     Entry, Lang, Severity, Status, codes, entries, find, nearest, recognise,
     render::{self, Style},
 };
+use portolan_diagnose::lint;
 
 use crate::{cli::Language, output};
 
@@ -161,6 +162,10 @@ impl Printer {
             return self.print(code, render::code_markdown(code, self.lang), |width, style| {
                 render::code_page(code, self.lang, width, style)
             });
+        }
+        if let Some(rule) = lint::rule(topic) {
+            return self
+                .print(rule, lint::render::rule_markdown(rule, self.lang), |_, _| lint::render::rule(rule, self.lang));
         }
         self.pasted(topic)
     }

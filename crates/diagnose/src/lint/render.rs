@@ -168,14 +168,21 @@ fn all_rules() -> impl Iterator<Item = &'static Rule> {
     RULES.iter().flat_map(|group| group.iter())
 }
 
+/// One rule, for the prompt.
+pub fn rule(rule: &Rule, lang: Lang) -> String {
+    let (title, why) = (rule.title.get(lang), rule.why.get(lang));
+    format!("{} ({})\n    {title}\n    {why}\n", rule.code, rule.level.as_str())
+}
+
+/// One rule, for tickets.
+pub fn rule_markdown(rule: &Rule, lang: Lang) -> String {
+    let (title, why) = (rule.title.get(lang), rule.why.get(lang));
+    format!("# {}\n\n*{}* {title} {why}\n", rule.code, rule.level.as_str())
+}
+
 /// The list of rules, for the prompt.
 pub fn rules(lang: Lang) -> String {
-    let mut out = String::new();
-    for rule in all_rules() {
-        let _ = writeln!(out, "{} ({})\n    {}", rule.code, rule.level.as_str(), rule.title.get(lang));
-        let _ = writeln!(out, "    {}", rule.why.get(lang));
-    }
-    out
+    all_rules().map(|one| rule(one, lang)).collect()
 }
 
 /// All rules as a table.

@@ -162,6 +162,9 @@ fn the_rules_can_be_listed_and_help_teaches() {
     assert!(rules.contains("selector-matches-no-pod (error)"), "{rules}");
     let json: Value = serde_json::from_slice(&lint(&["--rules", "-o", "json"], None).stdout).unwrap();
     assert!(json.as_array().unwrap().iter().any(|rule| rule["code"] == "annotation-value"));
+    let mut explain = Command::new(PORTOLAN);
+    let page = text(&explain.args(["explain", "annotation-misspelt", "--lang", "en"]).output().unwrap().stdout);
+    assert!(page.contains("slip in its name"), "{page}");
     let help = text(&lint(&["--help"], None).stdout);
     assert!(help.contains("helm template") && help.contains("portolan.dev/lint-ignore"), "{help}");
 }

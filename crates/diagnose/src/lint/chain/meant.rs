@@ -71,7 +71,9 @@ fn slipped(near: &Near) -> bool {
     near.differences.len() == 1
         && near.differences.iter().all(|difference| match difference {
             Difference::Value { asked, found, .. } => slip(asked, found),
-            Difference::Key { .. } | Difference::Missing { .. } => true,
+            // `true` under another key is no word in common.
+            Difference::Key { value, .. } => !matches!(value.as_str(), "true" | "false" | "yes" | "no" | "enabled"),
+            Difference::Missing { .. } => true,
         })
 }
 
