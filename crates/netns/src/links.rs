@@ -107,9 +107,21 @@ impl Links {
     /// # Errors
     /// If it does not exist, or the kernel refuses.
     pub fn up(&mut self, name: &str) -> Result<()> {
-        let operation = || format!("set {name} up");
+        self.set_up(name, true)
+    }
+
+    /// Sets the interface down, as if its cable were pulled.
+    ///
+    /// # Errors
+    /// If it does not exist, or the kernel refuses.
+    pub fn down(&mut self, name: &str) -> Result<()> {
+        self.set_up(name, false)
+    }
+
+    fn set_up(&mut self, name: &str, up: bool) -> Result<()> {
+        let operation = || format!("set {name} {}", if up { "up" } else { "down" });
         let mut link = self.link(name).map_err(|source| failed(operation(), source))?;
-        link.header.flags = LinkFlags::Up;
+        link.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
         link.header.change_mask = LinkFlags::Up;
         self.acknowledged(RouteNetlinkMessage::SetLink(link), 0).map_err(|source| failed(operation(), source))
     }

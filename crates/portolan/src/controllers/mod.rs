@@ -7,7 +7,7 @@
 mod election;
 mod http;
 mod memory;
-mod options;
+pub mod options;
 pub mod parts;
 mod process;
 pub mod select;

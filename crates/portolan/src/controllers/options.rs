@@ -72,7 +72,7 @@ pub struct Choice {
 }
 
 /// [`Vocabulary`] on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
 pub enum Words {
     /// Every reason of `portolan explain` where it is true.
     Full,

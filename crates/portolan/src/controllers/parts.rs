@@ -1,10 +1,11 @@
-//! Starts each selected part with its client, its recorder and its counters, and waits for their end: the same for
-//! `portolan controllers` and for the world of `up`, which differ only in their [`Site`].
+//! Equips each selected part with its client, its recorder and its counters: the same for `portolan controllers`, which
+//! starts all of them and waits for their end, and for the world of `up`, which also stops and starts single ones.
+//! The two differ in their [`Site`].
 
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use anyhow::Result;
-use futures::future;
+use futures::future::{self, BoxFuture};
 use kube::Client;
 use portolan_cloud::LoadBalancers;
 use portolan_controllers::{
@@ -53,11 +54,48 @@ pub struct Setup {
     pub node_ports: RangeInclusive<u16>,
 }
 
+/// A part that is ready to run, as often as it is started. What it counts goes on from run to run.
+pub struct Runnable {
+    /// Which part it is, or belongs to: [`Part::Repair`] has two.
+    pub part: Part,
+    /// The service account whose client it has.
+    pub account: &'static str,
+    run: Box<dyn Fn(CancellationToken) -> BoxFuture<'static, ()> + Send + Sync>,
+}
+
+impl Runnable {
+    /// Runs it until `stop`.
+    pub fn run(&self, stop: CancellationToken) -> BoxFuture<'static, ()> {
+        info!(part = %self.part, "starting");
+        (self.run)(stop)
+    }
+}
+
+/// All that the parts report with.
+#[derive(Default)]
+pub struct Recorders {
+    plain: Vec<Recorder>,
+    series: Vec<SeriesRecorder>,
+}
+
+impl Recorders {
+    /// Waits until what was reported is written, but not long.
+    pub async fn close(&self) {
+        let closed = future::join(
+            future::join_all(self.plain.iter().map(|recorder| recorder.close(FLUSH))),
+            future::join_all(self.series.iter().map(|recorder| recorder.close(FLUSH))),
+        );
+        let (plain, series) = closed.await;
+        if plain.into_iter().chain(series).any(|in_time| !in_time) {
+            warn!("some Events could not be written in time");
+        }
+    }
+}
+
 /// The running parts.
 pub struct Running {
     tasks: JoinSet<Part>,
-    recorders: Vec<Recorder>,
-    series: Vec<SeriesRecorder>,
+    recorders: Recorders,
     stop: CancellationToken,
 }
 
@@ -78,119 +116,145 @@ impl Running {
                 Err(error) => Err(anyhow::Error::new(error).context("a part has ended by itself")),
             };
         }
-        let closed = future::join(
-            future::join_all(self.recorders.iter().map(|recorder| recorder.close(FLUSH))),
-            future::join_all(self.series.iter().map(|recorder| recorder.close(FLUSH))),
-        );
-        let (recorders, series) = closed.await;
-        if recorders.into_iter().chain(series).any(|in_time| !in_time) {
-            warn!("some Events could not be written in time");
-        }
+        self.recorders.close().await;
         result
     }
 }
 
 /// Starts the parts; they end with `stop`.
 pub fn start(site: &impl Site, setup: &Setup, stop: &CancellationToken) -> Running {
-    let mut running = Running { tasks: JoinSet::new(), recorders: Vec::new(), series: Vec::new(), stop: stop.clone() };
-    for part in &setup.parts {
-        Starting { site, setup, running: &mut running }.start(*part, stop.clone());
+    let (runnables, recorders) = equip(site, setup);
+    let mut tasks = JoinSet::new();
+    for runnable in runnables {
+        let (part, run) = (runnable.part, runnable.run(stop.clone()));
+        tasks.spawn(async move {
+            run.await;
+            part
+        });
     }
-    running
+    Running { tasks, recorders, stop: stop.clone() }
 }
 
-/// One part on its way.
-struct Starting<'a, S> {
+/// Gives each part its client, its recorder and its counters. Nothing runs yet.
+pub fn equip(site: &impl Site, setup: &Setup) -> (Vec<Runnable>, Recorders) {
+    let mut equipping = Equipping { site, setup, runnables: Vec::new(), recorders: Recorders::default() };
+    for part in &setup.parts {
+        equipping.equip_part(*part);
+    }
+    (equipping.runnables, equipping.recorders)
+}
+
+/// Parts on their way.
+struct Equipping<'a, S> {
     site: &'a S,
     setup: &'a Setup,
-    running: &'a mut Running,
+    runnables: Vec<Runnable>,
+    recorders: Recorders,
 }
 
-impl<S: Site> Starting<'_, S> {
-    fn start(mut self, part: Part, stop: CancellationToken) {
+/// Adds a runnable: `add!(self, part, account, run(arguments...))`. The arguments are cloned for each run, and the token
+/// that stops it comes behind them.
+macro_rules! add {
+    ($equipping:expr, $part:expr, $account:expr, $run:path, $($argument:ident),+) => {
+        $equipping.runnables.push(Runnable {
+            part: $part,
+            account: $account,
+            run: Box::new(move |stop| Box::pin($run($($argument.clone()),+, stop))),
+        })
+    };
+}
+
+impl<S: Site> Equipping<'_, S> {
+    fn equip_part(&mut self, part: Part) {
         let setup = self.setup;
         match part {
             Part::Endpoints => {
-                let client = self.site.client("endpoint-controller");
+                let account = "endpoint-controller";
+                let (client, config) = (self.site.client(account), setup.endpoints);
                 let metrics = self.site.count(endpoints::Metrics::register);
                 let recorder = self.recorder(&client, "endpoint-controller");
-                self.running.spawn(part, endpoints::run(client, recorder, setup.endpoints, metrics, stop));
+                add!(self, part, account, endpoints::run, client, recorder, config, metrics);
             }
             Part::EndpointSlice => {
-                let client = self.site.client("endpointslice-controller");
+                let account = "endpointslice-controller";
+                let (client, config) = (self.site.client(account), setup.endpointslice);
                 let metrics = self.site.count(endpointslice::Metrics::register);
                 let recorder = self.recorder(&client, "endpoint-slice-controller");
-                self.running.spawn(part, endpointslice::run(client, recorder, setup.endpointslice, metrics, stop));
+                add!(self, part, account, endpointslice::run, client, recorder, config, metrics);
             }
             Part::Mirroring => {
-                let client = self.site.client("endpointslicemirroring-controller");
+                let account = "endpointslicemirroring-controller";
+                let (client, config) = (self.site.client(account), setup.mirroring);
                 let metrics = self.site.count(mirroring::Metrics::register);
                 let recorder = self.recorder(&client, "endpoint-slice-mirroring-controller");
-                self.running.spawn(part, mirroring::run(client, recorder, setup.mirroring, metrics, stop));
+                add!(self, part, account, mirroring::run, client, recorder, config, metrics);
             }
             Part::ServiceLb => {
                 let Some(provider) = setup.provider.clone() else { return };
-                let client = self.site.client(loadbalancer::NAME);
+                let (client, config) = (self.site.client(loadbalancer::NAME), setup.loadbalancer);
                 let metrics = self.site.count(loadbalancer::Metrics::register);
                 let recorder = self.recorder(&client, loadbalancer::NAME);
-                let run = loadbalancer::run(client, recorder, provider, setup.loadbalancer, metrics, stop);
-                self.running.spawn(part, run);
+                let account = loadbalancer::NAME;
+                add!(self, part, account, loadbalancer::run, client, recorder, provider, config, metrics);
             }
-            _ => self.start_workload(part, stop),
+            _ => self.equip_workload(part),
         }
     }
 
     /// What is not of the Service network itself.
-    fn start_workload(mut self, part: Part, stop: CancellationToken) {
+    fn equip_workload(&mut self, part: Part) {
         match part {
             Part::Deployment => {
                 let (client, recorder, metrics) = self.equip(workloads::deployment::NAME);
-                self.running.spawn(part, workloads::deployment::run(client, recorder, metrics, stop));
+                add!(self, part, workloads::deployment::NAME, workloads::deployment::run, client, recorder, metrics);
             }
             Part::ReplicaSet => {
                 let (client, recorder, metrics) = self.equip(workloads::replicaset::NAME);
-                self.running.spawn(part, workloads::replicaset::run(client, recorder, metrics, stop));
+                add!(self, part, workloads::replicaset::NAME, workloads::replicaset::run, client, recorder, metrics);
             }
             Part::Scheduler => {
                 let (client, recorder, metrics) = self.equip(workloads::scheduler::NAME);
-                self.running.spawn(part, workloads::scheduler::run(client, recorder, metrics, stop));
+                add!(self, part, workloads::scheduler::NAME, workloads::scheduler::run, client, recorder, metrics);
             }
             Part::Namespace => {
                 let name = workloads::namespace::NAME;
                 let (client, metrics) = (self.site.client(name), self.metrics(name));
-                self.running.spawn(part, workloads::namespace::run(client, metrics, stop));
+                add!(self, part, name, workloads::namespace::run, client, metrics);
             }
             Part::ServiceAccount => {
                 let name = workloads::serviceaccount::NAME;
                 let (client, metrics) = (self.site.client(name), self.metrics(name));
-                self.running.spawn(part, workloads::serviceaccount::run(client, metrics, stop));
+                add!(self, part, name, workloads::serviceaccount::run, client, metrics);
             }
             Part::GarbageCollector => {
                 let name = workloads::garbage::NAME;
                 let (client, metrics) = (self.site.client(name), self.metrics(name));
-                self.running.spawn(part, workloads::garbage::run(client, metrics, stop));
+                add!(self, part, name, workloads::garbage::run, client, metrics);
             }
             Part::Nodes => {
                 let (client, recorder, metrics) = self.equip(workloads::nodes::NAME);
-                self.running.spawn(part, workloads::nodes::run(client, recorder, metrics, stop));
+                add!(self, part, workloads::nodes::NAME, workloads::nodes::run, client, recorder, metrics);
             }
             Part::NodeIpam => {
                 let Some(pools) = self.setup.pools.clone() else { return };
-                let client = self.site.client("node-controller");
+                let account = "node-controller";
+                let client = self.site.client(account);
                 let recorder = self.recorder(&client, nodeipam::NAME);
                 let metrics = self.metrics("node-ipam-controller");
-                self.running.spawn(part, nodeipam::run(client, recorder, pools, metrics, stop));
+                add!(self, part, account, nodeipam::run, client, recorder, pools, metrics);
             }
             Part::ServiceCidr => {
                 let (client, recorder, metrics) = self.equip(servicecidr::NAME);
-                self.running.spawn(part, servicecidr::run(client, recorder, metrics, stop));
+                add!(self, part, servicecidr::NAME, servicecidr::run, client, recorder, metrics);
             }
             Part::Repair => {
-                let (client, recorder, metrics) = self.equip_series(repair::addresses::NAME);
-                self.running.spawn(part, repair::addresses::run(client, recorder, metrics, stop.clone()));
-                let (client, recorder, metrics) = self.equip_series(repair::ports::NAME);
+                let name = repair::addresses::NAME;
+                let (client, recorder, metrics) = self.equip_series(name);
+                add!(self, part, name, repair::addresses::run, client, recorder, metrics);
+                let name = repair::ports::NAME;
+                let (client, recorder, metrics) = self.equip_series(name);
                 let range = self.setup.node_ports.clone();
-                self.running.spawn(part, repair::ports::run(client, recorder, range, metrics, stop));
+                add!(self, part, name, repair::ports::run, client, recorder, range, metrics);
             }
             Part::Endpoints | Part::EndpointSlice | Part::Mirroring | Part::ServiceLb => {}
         }
@@ -208,14 +272,14 @@ impl<S: Site> Starting<'_, S> {
         let client = self.site.client(name);
         let recorder = SeriesRecorder::new(client.clone(), name, instance(name), self.setup.vocabulary);
         self.site.count(|page| recorder.register(page, &metric_name(name)));
-        self.running.series.push(recorder.clone());
+        self.recorders.series.push(recorder.clone());
         (client, recorder, self.metrics(name))
     }
 
     fn recorder(&mut self, client: &Client, component: &'static str) -> Recorder {
         let recorder = Recorder::new(client.clone(), component, None, self.setup.vocabulary);
         self.site.count(|page| recorder.register(page, &metric_name(component)));
-        self.running.recorders.push(recorder.clone());
+        self.recorders.plain.push(recorder.clone());
         recorder
     }
 
@@ -228,16 +292,6 @@ impl<S: Site> Starting<'_, S> {
 fn instance(component: &str) -> String {
     let host = nix::unistd::gethostname().map(|host| host.to_string_lossy().into_owned());
     format!("{component}-{}", host.unwrap_or_default())
-}
-
-impl Running {
-    fn spawn(&mut self, part: Part, run: impl Future<Output = ()> + Send + 'static) {
-        info!(%part, "starting");
-        self.tasks.spawn(async move {
-            run.await;
-            part
-        });
-    }
 }
 
 /// `endpoint-slice-controller` as the prefix of a metric.

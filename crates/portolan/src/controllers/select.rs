@@ -7,7 +7,7 @@
 use std::fmt;
 
 /// One controller that this program can run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Part {
     /// Endpoints of Services with a selector.
     Endpoints,
@@ -78,6 +78,11 @@ impl Part {
     pub fn name(self) -> &'static str {
         PARTS.iter().find(|entry| entry.part == self).map_or("", |entry| entry.name)
     }
+}
+
+/// The part of that name, or of one of its short names.
+pub fn find_part(name: &str) -> Option<Part> {
+    find(name).map(|entry| entry.part)
 }
 
 impl fmt::Display for Part {

@@ -6,10 +6,14 @@
 //! the kernel takes the world and every pod in it down too.
 
 mod fabric;
+mod faults;
 mod forward;
+mod machinery;
 mod objects;
 mod parts;
 mod settings;
+mod state_metrics;
+mod switch;
 pub mod world;
 
 use std::{

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     ops::RangeInclusive,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail};
@@ -12,7 +12,10 @@ use clap::Args;
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
-use crate::data::{self, Place};
+use crate::{
+    controllers::options::Words,
+    data::{self, Place},
+};
 
 /// Most nodes of one network: their addresses are 172.30.0.11 and up, their pods 10.244.1.0/24 and up.
 const MAX_NODES: u8 = 200;
@@ -55,9 +58,19 @@ pub struct Options {
     /// A program that pods may name as their image; may be given several times.
     #[arg(long = "image", value_name = "NAME=PATH", value_parser = parse_image)]
     images: Vec<(String, PathBuf)>,
+    /// Serve the objects as series of kube-state-metrics on this loopback address of the host, as http://ADDRESS/metrics; port 0
+    /// takes any free one. For trying out `portolan alerts`.
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_loopback)]
+    state_metrics: Option<SocketAddr>,
     /// Where to write the kubeconfig [default: kubeconfig in the data directory].
     #[arg(long, value_name = "FILE")]
     kubeconfig_out: Option<PathBuf>,
+    /// Whose words Events use.
+    #[arg(long, value_enum, default_value_t = Words::Full, value_name = "WORDS")]
+    vocabulary: Words,
+    /// A list of faults to begin with, as in the ConfigMap kube-system/portolan-faults; see docs/faults.md.
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
 }
 
 /// What a network is run with.
@@ -85,6 +98,12 @@ pub struct Settings {
     pub forwards: bool,
     /// The host's resolvers: what pods ask for beyond the cluster goes there.
     pub upstreams: Vec<SocketAddr>,
+    /// Whose words Events use.
+    pub vocabulary: Words,
+    /// Where the state metrics are served on the host.
+    pub state_metrics: Option<SocketAddr>,
+    /// The list of faults to begin with.
+    pub faults: Option<String>,
 }
 
 impl Options {
@@ -93,6 +112,7 @@ impl Options {
         self.check_pools()?;
         let images = self.images.into_iter().map(check_image).collect::<Result<_>>()?;
         let kubeconfig = self.kubeconfig_out.map(std::path::absolute).transpose()?;
+        let faults = self.faults.as_deref().map(read_faults).transpose()?;
         let data = self.place.directory()?;
         Ok(Settings {
             nodes: self.nodes,
@@ -106,6 +126,9 @@ impl Options {
             images,
             forwards: true,
             upstreams: resolvers(&std::fs::read_to_string(RESOLV_CONF).unwrap_or_default()),
+            vocabulary: self.vocabulary,
+            state_metrics: self.state_metrics,
+            faults,
         })
     }
 
@@ -153,6 +176,9 @@ impl Settings {
             images: BTreeMap::new(),
             forwards: false,
             upstreams: Vec::new(),
+            vocabulary: Words::Full,
+            state_metrics: None,
+            faults: None,
         })
     }
 
@@ -191,6 +217,13 @@ fn check_image((name, path): (String, PathBuf)) -> Result<(String, PathBuf)> {
     Ok((name, path))
 }
 
+/// A list of faults that can be read; whether its names mean something only the running network knows.
+fn read_faults(path: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read --faults {}", path.display()))?;
+    portolan_lab::fault::parse(&text).with_context(|| format!("--faults {}", path.display()))?;
+    Ok(text)
+}
+
 /// The nameservers of a resolv.conf, at most the three that resolvers use.
 fn resolvers(text: &str) -> Vec<SocketAddr> {
     text.lines()
@@ -209,6 +242,15 @@ pub fn parse_range(text: &str) -> Result<RangeInclusive<u16>, String> {
         return Err(format!("{from}-{to} is no range of ports"));
     }
     Ok(from..=to)
+}
+
+/// The world opens sockets of the host on its loopback addresses only.
+fn parse_loopback(text: &str) -> Result<SocketAddr, String> {
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Ok(address),
+        Ok(_) => Err("only a loopback address can be served, such as 127.0.0.1:9100".to_owned()),
+        Err(_) => Err("write it as ADDRESS:PORT, such as 127.0.0.1:9100".to_owned()),
+    }
 }
 
 fn parse_cidr(text: &str) -> Result<Ipv4Net, String> {
@@ -245,6 +287,9 @@ mod tests {
             node_port_range: 30000..=32767,
             images: Vec::new(),
             kubeconfig_out: None,
+            vocabulary: Words::Full,
+            state_metrics: None,
+            faults: None,
         }
     }
 
@@ -281,6 +326,25 @@ mod tests {
     fn resolvers_are_read_as_a_resolver_reads_them() {
         let text = "# comment\nsearch example\nnameserver 127.0.0.53\nnameserver fe80::1%eth0\n nameserver ::1\n";
         assert_eq!(resolvers(text), ["127.0.0.53:53".parse().unwrap(), "[::1]:53".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_list_of_faults_must_be_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("faults.yaml");
+        assert!(read_faults(&path).unwrap_err().to_string().contains("cannot read --faults"));
+        std::fs::write(&path, "- dns: {stopped: true}").unwrap();
+        assert_eq!(read_faults(&path).unwrap(), "- dns: {stopped: true}");
+        std::fs::write(&path, "- dns: {stoped: true}").unwrap();
+        assert!(format!("{:#}", read_faults(&path).unwrap_err()).contains("[0]: unknown field `stoped`"));
+    }
+
+    #[test]
+    fn only_loopback_addresses_are_served() {
+        assert!(parse_loopback("127.0.0.1:0").is_ok() && parse_loopback("[::1]:9100").is_ok());
+        for bad in ["0.0.0.0:9100", "192.0.2.1:9100", "9100", ""] {
+            assert!(parse_loopback(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -147,6 +147,9 @@ fn summary(world: &World) -> String {
     let (services, dns) = (settings.service_cidr, settings.dns_address());
     lines.push(format!("services   {services}, node ports {first}-{last}, DNS {dns}"));
     lines.push(format!("balancers  {}", settings.lb_pool));
+    lines.extend(
+        world.parts.state_metrics.map(|address| format!("metrics    http://{address}/metrics, as kube-state-metrics")),
+    );
     lines.push(match settings.ephemeral {
         true => "data       nothing is kept".to_owned(),
         false => format!("data       {}", settings.data.display()),

@@ -8,6 +8,7 @@ mod crash;
 mod demo;
 mod evidence;
 mod examples;
+mod faults;
 mod explain;
 mod join;
 mod kubectl;
