@@ -1,6 +1,7 @@
 //! The whole program: real networks, real kubectls, real packets.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod alerts;
 mod bad_manifests;
 mod balancer_crash;
 mod commands;
@@ -8,8 +9,8 @@ mod crash;
 mod demo;
 mod evidence;
 mod examples;
-mod faults;
 mod explain;
+mod faults;
 mod join;
 mod kubectl;
 mod lab;

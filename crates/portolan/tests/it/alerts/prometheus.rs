@@ -133,16 +133,16 @@ impl Prometheus {
     }
 
     /// Waits for a state of what fires.
-    pub fn becomes(&self, what: &str, scope: Scope<'_>, state: impl Fn(&Firing) -> bool) {
+    pub fn becomes(&self, what: &str, scope: Scope<'_>, state: impl FnMut(&Firing) -> bool) {
         self.holds(what, scope, 1, state);
     }
 
     /// Waits for a state of what fires, and for several evaluations that leave it so.
-    pub fn settles(&self, what: &str, scope: Scope<'_>, state: impl Fn(&Firing) -> bool) {
+    pub fn settles(&self, what: &str, scope: Scope<'_>, state: impl FnMut(&Firing) -> bool) {
         self.holds(what, scope, STEADY, state);
     }
 
-    fn holds(&self, what: &str, scope: Scope<'_>, evaluations: usize, state: impl Fn(&Firing) -> bool) {
+    fn holds(&self, what: &str, scope: Scope<'_>, evaluations: usize, mut state: impl FnMut(&Firing) -> bool) {
         let mut steady = 0;
         let mut last = String::new();
         until(&format!("{what}, {scope:?}"), 90, || {
