@@ -57,7 +57,9 @@ async fn of_any(ns: &Namespace, addresses: &[IpAddr], port: u16, path: &str) -> 
 async fn of_one(namespace: &Namespace, address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
     let exchange = async {
         let mut stream = namespace.tcp_connect(address).await?;
-        http::get(&mut stream, address, path).await
+        let mut answer = Vec::new();
+        http::get(&mut stream, (address, path), &mut answer, |_| false).await?;
+        Ok::<_, io::Error>(answer)
     };
     let late = || io::Error::new(io::ErrorKind::TimedOut, "no answer within 1 s");
     let answer = tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| late())??;

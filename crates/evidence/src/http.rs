@@ -10,24 +10,25 @@ use tokio::{
 /// Most that is read of an answer.
 pub(crate) const MOST: usize = 1024;
 
-/// Sends `GET path` and reads until the answer ends or is long enough. Whoever calls limits the time.
-pub(crate) async fn get(stream: &mut TcpStream, address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
+/// Sends `GET path` and reads into `answer` until it ends, is long enough, or `enough` says so. Whoever calls limits the
+/// time; what came until then is in `answer`.
+pub(crate) async fn get(
+    stream: &mut TcpStream,
+    (address, path): (SocketAddr, &str),
+    answer: &mut Vec<u8>,
+    enough: impl Fn(&[u8]) -> bool,
+) -> io::Result<()> {
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: portolan\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::with_capacity(MOST);
-    while answer.len() < MOST {
+    while answer.len() < MOST && !enough(answer) {
         let mut limited = (&mut *stream).take((MOST - answer.len()) as u64);
-        match limited.read_buf(&mut answer).await {
-            Ok(0) => break,
-            Ok(_) => {}
-            // A reset after the answer has begun does not take the answer away.
-            Err(error) if answer.is_empty() => return Err(error),
-            Err(_) => break,
+        if limited.read_buf(answer).await? == 0 {
+            break;
         }
     }
-    Ok(answer)
+    Ok(())
 }
 
 /// Status code and body of an answer, if it is HTTP.

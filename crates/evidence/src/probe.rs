@@ -54,11 +54,17 @@ async fn attempt(namespace: &Namespace, target: &Target) -> io::Result<Outcome> 
         Target::Http { address, path } => {
             let connected = tokio::time::timeout_at(deadline, namespace.tcp_connect(*address)).await.map_err(late)?;
             let mut stream = connected?;
-            match tokio::time::timeout_at(deadline, http::get(&mut stream, *address, path)).await {
-                Ok(Ok(answer)) if !answer.is_empty() => Ok(Outcome::Answered { text: http::first_line(&answer) }),
-                // It was accepted, whatever came after.
-                _ => Ok(Outcome::Connected),
-            }
+            // A server that keeps the connection open has answered all the same: its first line is enough.
+            let mut answer = Vec::new();
+            let line = |answer: &[u8]| answer.contains(&b'\n');
+            let exchange = http::get(&mut stream, (*address, path), &mut answer, line);
+            // It was accepted, whatever came after: a reset, or nothing more.
+            let _ = tokio::time::timeout_at(deadline, exchange).await;
+            Ok(if answer.is_empty() {
+                Outcome::Connected
+            } else {
+                Outcome::Answered { text: http::first_line(&answer) }
+            })
         }
         Target::Udp(address) => {
             let exchange = async {

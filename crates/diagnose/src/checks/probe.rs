@@ -9,7 +9,7 @@ use std::{
 };
 
 use k8s_openapi::api::core::v1::Pod;
-use portolan_objects::{Protocol, selector::Selector, service};
+use portolan_objects::{ObjectKey, Protocol, selector::Selector, service};
 
 use super::{
     Outcome,
@@ -339,12 +339,13 @@ fn speaks_otherwise(view: &View<'_>, tried: &[&Tried<'_>]) -> Finding {
 /// What gets lost or is refused on the way although the program takes connections.
 fn lost(view: &View<'_>, tried: &[Tried<'_>], ways: &[Way], hints: &mut Vec<Words>) -> Option<Finding> {
     let mut losses = between(tried);
-    let policed = tried.iter().any(|one| one.pod.is_some_and(|pod| is_policed(view, pod)));
+    let policed = tried.iter().any(|one| one.pod.is_some_and(|pod| is_policed(view, pod)))
+        || losses.iter().any(|(failed, _)| caller(view, failed).is_some_and(|pod| is_policed(view, pod)));
     if policed && !losses.is_empty() {
         let list = callers(&losses).join(", ");
         hints.push(words!(
-            "from {list} some endpoints are not reached; the NetworkPolicies that select the pods may want it so for nodes",
-            "从 {list} 无法到达部分端点；选中这些 Pod 的 NetworkPolicy 可能就是这样要求的"
+            "from {list} some endpoints are not reached; the NetworkPolicies that select the pods or the caller may want it so",
+            "从 {list} 无法到达部分端点；选中这些 Pod 或调用方的 NetworkPolicy 可能就是这样要求的"
         ));
         losses.clear();
     }
@@ -430,11 +431,20 @@ fn at_the_address<'a>(view: &'a View<'a>, tried: &[Tried<'a>], ways: &'a [Way]) 
     losses
 }
 
-/// Some policy restricts what may come to the pod.
+/// The pod whose network the attempt was made in.
+fn caller<'a>(view: &View<'a>, attempt: &Attempt<'_>) -> Option<&'a Pod> {
+    match &attempt.probe.from {
+        Owner::Pod { namespace, name } => view.index.pod(&ObjectKey::new(namespace.clone(), name.clone())),
+        _ => None,
+    }
+}
+
+/// Some policy selects the pod. What exactly it allows is the business of another link.
 fn is_policed(view: &View<'_>, pod: &Pod) -> bool {
     let none = BTreeMap::new();
     let labels = pod.metadata.labels.as_ref().unwrap_or(&none);
-    let policies = view.index.policies_of(view.namespace()).iter().filter_map(|policy| policy.spec.as_ref());
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+    let policies = view.index.policies_of(namespace).iter().filter_map(|policy| policy.spec.as_ref());
     policies.into_iter().any(|spec| {
         let selector = spec.pod_selector.clone().unwrap_or_default();
         Selector::from_label_selector(&selector).is_ok_and(|selector| selector.matches(labels))

@@ -331,8 +331,12 @@ fn a_network_policy_may_want_nodes_to_be_kept_out() {
     let policy = json!({"metadata": {"name": "p", "namespace": "default"}, "spec": {"podSelector": {"matchLabels": {"app": "web"}}}});
     snapshot.network_policies = vec![serde_json::from_value(policy).unwrap()];
     let diagnosis = diagnose(&snapshot);
-    silent(&diagnosis);
+    assert_ne!(diagnosis.cause().map(|finding| finding.code), Some("network-drops"), "{diagnosis:#?}");
     assert!(diagnosis.hints.iter().any(|hint| hint.en.contains("NetworkPolicies")), "{:?}", diagnosis.hints);
+    // One that selects other pods changes nothing.
+    let others = json!({"metadata": {"name": "p", "namespace": "default"}, "spec": {"podSelector": {"matchLabels": {"app": "other"}}}});
+    snapshot.network_policies = vec![serde_json::from_value(others).unwrap()];
+    proven(&diagnose(&snapshot), "network-drops", LinkId::Probe);
 }
 
 #[test]

@@ -194,6 +194,14 @@ fn attempts_meet_what_is_there() {
     }
     let web = server("127.0.0.1:0", b"HTTP/1.1 204 No Content\r\n\r\n");
     let other = server("127.0.0.1:0", b"SSH-2.0-test\r\n");
+    // Says something that is not even a line, and waits.
+    let open = TcpListener::bind("127.0.0.1:0").unwrap();
+    let open_address = open.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut streams: Vec<_> =
+            open.incoming().map(Result::unwrap).inspect(|mut s| s.write_all(b"\x15\x03").unwrap()).take(1).collect();
+        let _ = streams[0].read_to_end(&mut Vec::new());
+    });
     let echo = UdpSocket::bind("127.0.0.1:0").unwrap();
     let echo_address = echo.local_addr().unwrap();
     thread::spawn(move || {
@@ -208,6 +216,7 @@ fn attempts_meet_what_is_there() {
         (Owner::Node, format!("tcp://{web}"), Outcome::Connected),
         (Owner::Node, format!("http://{web}/healthz"), Outcome::Answered { text: "HTTP/1.1 204 No Content".into() }),
         (Owner::Node, format!("http://{other}/"), Outcome::Answered { text: "SSH-2.0-test".into() }),
+        (Owner::Node, format!("http://{open_address}/"), Outcome::Answered { text: "..".into() }),
         (Owner::Node, "tcp://127.0.0.1:9000".into(), Outcome::Refused),
         (Owner::Node, "tcp://127.0.0.1:9001".into(), Outcome::TimedOut),
         (Owner::Node, format!("udp://{echo_address}"), Outcome::Answered { text: "portolan".into() }),
