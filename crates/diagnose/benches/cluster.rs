@@ -52,7 +52,12 @@ fn measure(file: &str) {
     let read = began.elapsed();
     let report = diagnose_all(&snapshot, |_| true);
     let all = began.elapsed();
-    assert_eq!((report.services, report.services - report.healthy), (SERVICES, SERVICES / BROKEN), "{:?}", report.causes.first());
+    assert_eq!(
+        (report.services, report.services - report.healthy),
+        (SERVICES, SERVICES / BROKEN),
+        "{:?}",
+        report.causes.first()
+    );
     let seconds = |duration: Duration| duration.as_secs_f64();
     println!(
         "round      read {:.2} s, diagnosed {:.2} s, together {:.2} s, peak {} MB",
@@ -82,7 +87,9 @@ fn cluster() -> Snapshot {
         })).unwrap());
     }
     for namespace in 0..NAMESPACES {
-        snapshot.namespaces.push(serde_json::from_value(json!({"metadata": {"name": format!("team-{namespace}")}})).unwrap());
+        snapshot
+            .namespaces
+            .push(serde_json::from_value(json!({"metadata": {"name": format!("team-{namespace}")}})).unwrap());
     }
     for n in 0..SERVICES {
         let (namespace, name) = (format!("team-{}", n % NAMESPACES), format!("service-{n}"));

@@ -8,6 +8,12 @@ mod gaps;
 mod json;
 mod kernel;
 mod names;
+mod pods;
+mod policies;
+mod ports;
+mod readiness;
+mod slices;
+mod traffic;
 
 use portolan_catalogue::Lang;
 use portolan_objects::ObjectKey;

@@ -87,11 +87,8 @@ fn held_by_the_old(view: &View<'_>, live: &[&Pod], hints: &mut Vec<Words>) -> Op
 
 /// One finding for each lost node, and one for the pods whose trouble is their own.
 fn none_ready(view: &View<'_>, unready: &[&Pod]) -> Vec<Finding> {
-    // Pods that are to stay say more than those on their way out.
-    let mut order: Vec<&Pod> = unready.to_vec();
-    order.sort_by_key(|pod| pod::is_terminating(pod));
     let mut by_subject: BTreeMap<Option<String>, Vec<(&Pod, Why)>> = BTreeMap::new();
-    for pod in order {
+    for pod in unready.iter().copied() {
         let why = why(view, pod);
         by_subject.entry(why.subject.clone()).or_default().push((pod, why));
     }
@@ -101,8 +98,8 @@ fn none_ready(view: &View<'_>, unready: &[&Pod]) -> Vec<Finding> {
 }
 
 fn because(total: usize, mut group: Vec<(&Pod, Why)>, maker: Option<String>) -> Option<Finding> {
-    // A probe whose event is there says more than one whose event has expired.
-    group.sort_by_key(|(_, why)| why.vague);
+    // A probe whose event is there says more than one whose event has expired, and pods that stay more than those that go.
+    group.sort_by_key(|(pod, why)| (pod::is_terminating(pod), why.vague));
     let mut group = group.into_iter();
     let (pod, first) = group.next()?;
     let (pods, _) = counted(total);
