@@ -56,7 +56,7 @@ enum Command {
     #[command(hide = true)]
     World(up::world::Options),
     /// The built-in image `portolan/echo`.
-    #[command(hide = true)]
+    #[command(hide = true, after_help = echo::VARIABLES)]
     Echo,
     /// The built-in image `portolan/probe`: opens connections at a steady rate and reports what became of them.
     #[command(hide = true)]
