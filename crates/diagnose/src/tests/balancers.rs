@@ -315,20 +315,22 @@ fn local_balancers_need_an_endpoint_on_one_of_their_nodes() {
     assert!(codes.contains(&"load-balancer-backends-unhealthy"), "{codes:?}");
 }
 
-/// Every node asks the other one's health check port, with this outcome on each.
-fn health(outcomes: [Value; 2]) -> Snapshot {
+/// Both nodes ask both for the health check: (asker, asked, outcome).
+fn health(probes: &[(usize, usize, Value)]) -> Snapshot {
     let mut snapshot = having().snapshot();
-    for (n, outcome) in outcomes.into_iter().enumerate() {
-        let (asker, asked) = (1 - n, n);
-        snapshot.nodes[asked].status.as_mut().unwrap().addresses =
-            serde_json::from_value(json!([{"type": "InternalIP", "address": format!("172.30.0.1{asked}")}])).unwrap();
+    for node in 0..2 {
+        snapshot.nodes[node].status.as_mut().unwrap().addresses =
+            serde_json::from_value(json!([{"type": "InternalIP", "address": format!("172.30.0.1{node}")}])).unwrap();
+        let probe = |(_, asked, outcome): &(usize, usize, Value)| {
+            json!({"from": "node", "target": format!("http://172.30.0.1{asked}:10256/healthz"), "outcome": outcome,
+                "milliseconds": 1000})
+        };
+        let own: Vec<Value> = probes.iter().filter(|(asker, ..)| *asker == node).map(probe).collect();
         let rule = json!({"address": "10.96.1.1", "port": 80, "protocol": "TCP", "verdict": "balance",
             "endpoints": ["10.244.1.0:8080", "10.244.1.1:8080", "10.244.1.2:8080"]});
         let evidence = json!({
-            "node": format!("node-{asker}"), "takenAt": "2026-07-01T12:00:00Z",
-            "proxy": {"mode": "nftables", "healthy": true, "rules": [rule]},
-            "probes": [{"from": "node", "target": format!("http://172.30.0.1{asked}:10256/healthz"),
-                "outcome": outcome, "milliseconds": 1000}],
+            "node": format!("node-{node}"), "takenAt": "2026-07-01T12:00:00Z",
+            "proxy": {"mode": "nftables", "healthy": true, "rules": [rule]}, "probes": own,
         });
         snapshot.evidence.push(serde_json::from_value(evidence).unwrap());
     }
@@ -337,21 +339,22 @@ fn health(outcomes: [Value; 2]) -> Snapshot {
 
 #[test]
 fn balancers_without_a_healthy_node_are_proven_by_probes() {
-    let well = json!({"answered": {"text": "HTTP/1.1 200 OK"}});
-    let ill = json!({"answered": {"text": "HTTP/1.1 503 Service Unavailable"}});
-    let cases = [
-        ([json!("timedOut"), json!("timedOut")], "load-balancer-backends-unhealthy"),
-        ([ill, json!("refused")], "load-balancer-backends-unhealthy"),
-        ([well.clone(), json!("timedOut")], "-"),
-        ([well.clone(), well], "-"),
-    ];
-    for (outcomes, expected) in cases {
-        assert_eq!(code(&diagnose(&health(outcomes))), expected);
-    }
-    // Without the word of every node, nothing is proven.
-    let mut snapshot = health([json!("timedOut"), json!("timedOut")]);
-    snapshot.evidence.pop();
-    assert_eq!(code(&diagnose(&snapshot)), "-");
+    let well = || json!({"answered": {"text": "HTTP/1.1 200 OK"}});
+    let lost = || json!("timedOut");
+    let all = |outcomes: [Value; 4]| {
+        let pairs = [(0, 0), (0, 1), (1, 0), (1, 1)];
+        let probes: Vec<_> = pairs.into_iter().zip(outcomes).map(|((from, to), outcome)| (from, to, outcome)).collect();
+        code(&diagnose(&health(&probes))).to_owned()
+    };
+    assert_eq!(all([lost(), lost(), lost(), lost()]), "load-balancer-backends-unhealthy");
+    assert_eq!(all([well(), well(), well(), well()]), "-");
+    // One node is cut off: neither hears the other, and the other one is fine.
+    assert_eq!(all([lost(), lost(), lost(), well()]), "-");
+    // Closed ports are the proxy's fault, which is another link.
+    let refused = || json!("refused");
+    assert!(!all([refused(), refused(), refused(), refused()]).starts_with("load-balancer"));
+    // Without the word of every node about every node, nothing is proven.
+    assert_eq!(code(&diagnose(&health(&[(0, 1, lost()), (1, 0, lost())]))), "-");
 }
 
 #[test]

@@ -24,6 +24,8 @@ const PROXY_HEALTH: u16 = 10256;
 
 /// In a larger cluster this would ask too much of it, and then nothing is proven.
 const MOST_ASKED: usize = 8;
+/// So many nodes ask each one.
+const ASKERS: usize = 3;
 
 /// No node that the balancer may use passes its health check.
 pub(super) fn unhealthy(view: &View<'_>) -> Option<Finding> {
@@ -81,17 +83,21 @@ fn health_checks<'a>(view: &View<'a>) -> (u16, Vec<(&'a Node, IpAddr)>) {
     (port, ready.filter_map(|node| Some((node, internal_ip(node)?))).collect())
 }
 
-/// Whom to ask for the health check that the balancer makes, and from which node: each from another one, because the way
-/// between machines counts too.
+/// Whom to ask for the health check that the balancer makes, and from which node: each from itself and from two others,
+/// because the way between machines counts too, and who hears nothing may be cut off itself.
 pub(crate) fn questions<'a>(view: &View<'a>) -> Vec<(&'a str, String)> {
     if !service::is_load_balancer(view.service) || super::external_addresses(view).is_empty() {
         return Vec::new();
     }
     let (port, nodes) = health_checks(view);
     let nodes: Vec<_> = nodes.into_iter().take(MOST_ASKED).collect();
-    let askers = nodes.iter().cycle().skip(1).map(|(node, _)| name(*node));
-    let target = |address: &IpAddr| format!("http://{}/healthz", SocketAddr::new(*address, port));
-    askers.zip(&nodes).map(|(asker, (_, address))| (asker, target(address))).collect()
+    let mut questions = Vec::new();
+    for (n, (_, address)) in nodes.iter().enumerate() {
+        let target = format!("http://{}/healthz", SocketAddr::new(*address, port));
+        let askers = nodes.iter().cycle().skip(n).take(ASKERS.min(nodes.len()));
+        questions.extend(askers.map(|(asker, _)| (name(*asker), target.clone())));
+    }
+    questions
 }
 
 fn internal_ip(node: &Node) -> Option<IpAddr> {
@@ -107,18 +113,20 @@ fn nobody_answers(view: &View<'_>) -> Option<Finding> {
     let mut proof = Vec::new();
     for (node, address) in &nodes {
         let of_node = answers.get(address)?;
-        let failed = |(from, probe): &&(&str, &Probe)| !healthy(probe) && *from != name(*node);
-        // Its own view of itself says little of the way from outside.
-        let good = of_node.iter().any(|(from, probe)| healthy(probe) && (*from != name(*node) || nodes.len() == 1));
-        let (from, probe) = of_node.iter().find(failed).or(of_node.first().filter(|(_, probe)| !healthy(probe)))?;
-        if good {
+        // A closed port and an answer that is no are the proxy's own: another link tells them.
+        if of_node.iter().any(|(_, probe)| !lost(probe)) {
             return None;
         }
-        proof.push(Evidence::new(
-            format!("node/{from}"),
-            format!("probe {}", probe.target),
-            format!("{:?}", probe.outcome),
-        ));
+        // One other node that hears nothing may be the one that is cut off.
+        let others: BTreeSet<&str> =
+            of_node.iter().map(|(from, _)| *from).filter(|from| *from != name(*node)).collect();
+        let by_itself = of_node.iter().any(|(from, _)| *from == name(*node));
+        if !(by_itself || others.len() > 1) {
+            return None;
+        }
+        proof.extend(of_node.iter().take(2).map(|(from, probe)| {
+            Evidence::new(format!("node/{from}"), format!("probe {}", probe.target), format!("{:?}", probe.outcome))
+        }));
     }
     // A proxy that says that it is ill, or that has no rules, is a fault of its own.
     let proxy_at_fault = |(node, _): &(&Node, IpAddr)| {
@@ -164,10 +172,7 @@ fn answers<'a>(view: &View<'a>, port: u16) -> BTreeMap<IpAddr, Vec<(&'a str, &'a
     answers
 }
 
-fn healthy(probe: &Probe) -> bool {
-    match &probe.outcome {
-        Outcome::Answered { text } => text.contains(" 200"),
-        Outcome::Connected => probe.target.starts_with("tcp://"),
-        _ => false,
-    }
+/// Nothing came back.
+fn lost(probe: &Probe) -> bool {
+    matches!(probe.outcome, Outcome::TimedOut | Outcome::Unreachable { .. })
 }

@@ -176,7 +176,8 @@ fn nothing(view: &View<'_>, proof: Vec<Evidence>) -> Finding {
             "Service 没有 selector，也没有人为它写入就绪端点"
         ),
     };
-    Finding::new("no-endpoints-written", LinkId::Slices, title)
+    let code = if wrong_family { "ip-family-missing" } else { "no-endpoints-written" };
+    Finding::new(code, LinkId::Slices, title)
         .proven_by([view.field("spec.selector", "(none)")])
         .proven_by(wrong_family.then(|| view.field("spec.ipFamilies", own)))
         .proven_by(wrong_family.then(|| Evidence::new("endpointslices", "addressType", held)))
