@@ -16,6 +16,7 @@ pub fn ask(expect: &Expect) -> Ask {
         None => From::Anywhere,
         Some(Caller::Pod(pod)) => From::Pod(key(pod)),
         Some(Caller::Outside) => From::Outside(None),
+        Some(Caller::Address(address)) => From::Outside(Some(*address)),
     };
     Ask { from }
 }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use kube::Client;
+use portolan_catalogue::Lang;
 use portolan_diagnose::{Diagnosis, Snapshot, SnapshotError};
 use portolan_runtime::client::{ConnectError, connect};
 
@@ -218,14 +219,15 @@ async fn clean(client: &Client, scenario: &Scenario) -> Result<Result<(), String
             return Ok(Ok(()));
         }
         if start.elapsed() > CLEAN_WITHIN {
-            return Ok(Err(codes(&diagnosis)));
+            return Ok(Err(claims(&diagnosis)));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
-fn codes(diagnosis: &Diagnosis) -> String {
-    diagnosis.findings.iter().map(|finding| finding.code).collect::<Vec<_>>().join(", ")
+fn claims(diagnosis: &Diagnosis) -> String {
+    let claim = |finding: &portolan_diagnose::Finding| format!("{} ({})", finding.code, finding.title.get(Lang::En));
+    diagnosis.findings.iter().map(claim).collect::<Vec<_>>().join(", ")
 }
 
 /// Looks until the cause is named first, or too much time has passed.

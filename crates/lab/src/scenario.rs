@@ -93,6 +93,8 @@ pub enum Caller {
     Pod(String),
     /// Outside of the cluster.
     Outside,
+    /// Outside of the cluster, at this address.
+    Address(std::net::IpAddr),
 }
 
 /// One step.

@@ -26,14 +26,13 @@ impl Undo {
         Ok(())
     }
 
-    /// The last touched object first. Goes on after an error and gives the first one. What did not exist before goes,
-    /// but for `kept`.
+    /// What did not exist before goes, but for `kept`; then the others come back, in the order in which they were touched.
+    /// Goes on after an error and gives the first one.
     pub async fn put_back(self, cluster: &Cluster, kept: &Reference) -> Result<(), ClusterError> {
+        let (old, new): (Vec<_>, Vec<_>) = self.before.into_iter().partition(|(_, before)| before.is_some());
+        let new = new.into_iter().rev().filter(|(reference, _)| reference != kept);
         let mut result = Ok(());
-        for (reference, before) in self.before.into_iter().rev() {
-            if before.is_none() && reference == *kept {
-                continue;
-            }
+        for (reference, before) in new.chain(old) {
             let done = restore(cluster, &reference, before).await;
             result = result.and(done);
         }
@@ -121,6 +120,17 @@ fn over(mut before: Value, now: &Value) -> Value {
 
 fn metadata(object: &mut Value) -> Option<&mut Map<String, Value>> {
     object.get_mut("metadata").and_then(Value::as_object_mut)
+}
+
+/// What went with something else, as the Endpoints go with their Service, is made again.
+pub(crate) async fn complete(cluster: &Cluster, objects: &[Value]) -> Result<(), ClusterError> {
+    for object in objects {
+        let reference = Reference::of(object)?;
+        if cluster.get(&reference).await?.is_none() {
+            cluster.create(&reference, object).await?;
+        }
+    }
+    Ok(())
 }
 
 /// For a network that others use too: takes away what a scenario brought.

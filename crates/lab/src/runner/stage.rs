@@ -17,7 +17,7 @@ use crate::{
     fault::Fault,
     network::Network,
     scenario::{BrokenLogs, Delete, Restart, Scenario, Step},
-    undo::{Undo, remove},
+    undo::{Undo, complete, remove},
     wait,
 };
 
@@ -208,7 +208,8 @@ impl<'a> Stage<'a> {
             (self.tell)(Progress::Step(describe(step)));
             self.take(step).await?;
         }
-        Ok(undo.put_back(&self.cluster(), &self.asked()?).await?)
+        undo.put_back(&self.cluster(), &self.asked()?).await?;
+        Ok(complete(&self.cluster(), &self.scenario.objects).await?)
     }
 
     /// A network of its own is killed; in another one nothing of ours stays.

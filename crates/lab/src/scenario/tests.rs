@@ -41,6 +41,7 @@ fn every_step_can_be_written() {
 fn callers_are_pods_or_outside() {
     let from = |text: &str| parse("", &format!("{EXPECT}from: {text}\n")).unwrap().expect.from;
     assert_eq!(from("outside"), Some(Caller::Outside));
+    assert_eq!(from("{address: 198.51.100.1}"), Some(Caller::Address([198, 51, 100, 1].into())));
     assert_eq!(from("{pod: shop/client}"), Some(Caller::Pod("shop/client".to_owned())));
 }
 
