@@ -153,6 +153,7 @@ pub struct Finding {
 
 impl Finding {
     pub(crate) fn new(code: &'static str, link: LinkId, title: Words) -> Self {
+        debug_assert!(portolan_catalogue::codes::find(code).is_some(), "{code} has no page in the catalogue");
         let (chain, evidence, remedies) = (Vec::new(), Vec::new(), Vec::new());
         Self { code, link, subject: None, title, chain, evidence, remedies, reason: None }
     }

@@ -4,7 +4,7 @@
 use k8s_openapi::{
     Metadata,
     api::{
-        core::v1::{Container, Endpoints, Event, Namespace, Node, Pod, Service},
+        core::v1::{Container, ContainerStatus, Endpoints, Event, Namespace, Node, Pod, Service},
         discovery::v1::EndpointSlice,
         networking::v1::{IPAddress, NetworkPolicy, ServiceCIDR},
     },
@@ -102,6 +102,19 @@ impl Slim for Pod {
     fn slim(&mut self) {
         metadata(self, false);
         self.metadata.managed_fields = None;
+        if let Some(status) = &mut self.status {
+            let main = status.container_statuses.iter_mut().flatten();
+            main.chain(status.init_container_statuses.iter_mut().flatten()).for_each(container_status);
+            status.ephemeral_container_statuses = None;
+            if let Some(conditions) = &mut status.conditions {
+                conditions.retain(|condition| !(condition.status == "True" && STEPS.contains(&condition.type_.as_str())));
+            }
+            // Vectors that grew while they were read have room for four: with 100,000 pods that is what counts.
+            fit(&mut status.conditions);
+            fit(&mut status.container_statuses);
+            fit(&mut status.init_container_statuses);
+            fit(&mut status.pod_ips);
+        }
         let Some(spec) = &mut self.spec else { return };
         spec.volumes = None;
         spec.tolerations = None;
@@ -110,10 +123,28 @@ impl Slim for Pod {
         spec.security_context = None;
         spec.ephemeral_containers = None;
         spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten()).for_each(container);
+        spec.containers.shrink_to_fit();
+        fit(&mut self.metadata.owner_references);
     }
 }
 
-/// Names, images, ports and probes stay.
+/// Conditions that say nothing once they are True: `Ready` says it all.
+const STEPS: [&str; 4] = ["Initialized", "ContainersReady", "PodScheduled", "PodReadyToStartContainers"];
+
+fn fit<T>(list: &mut Option<Vec<T>>) {
+    if let Some(list) = list {
+        list.shrink_to_fit();
+    }
+}
+
+/// What a container wrote last may be anything, the end of its log too.
+fn container_status(status: &mut ContainerStatus) {
+    let states = [&mut status.state, &mut status.last_state];
+    let ended = states.into_iter().filter_map(|state| state.as_mut()?.terminated.as_mut());
+    ended.for_each(|ended| ended.message = None);
+}
+
+/// Names, images, ports and probes stay; of what a probe runs, the program.
 fn container(container: &mut Container) {
     let kept = Container {
         name: std::mem::take(&mut container.name),
@@ -126,10 +157,15 @@ fn container(container: &mut Container) {
         ..Container::default()
     };
     *container = kept;
+    fit(&mut container.ports);
     for probe in [&mut container.readiness_probe, &mut container.liveness_probe, &mut container.startup_probe] {
-        // A header may carry a token.
-        if let Some(get) = probe.as_mut().and_then(|probe| probe.http_get.as_mut()) {
+        let Some(probe) = probe else { continue };
+        // A header may carry a token, and an argument a password.
+        if let Some(get) = &mut probe.http_get {
             get.http_headers = None;
+        }
+        if let Some(command) = probe.exec.as_mut().and_then(|exec| exec.command.as_mut()) {
+            command.truncate(1);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod balancers;
+mod codes;
 pub(crate) mod fixture;
 mod gaps;
 mod json;

@@ -6,9 +6,9 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use portolan_catalogue::Lang;
 
+use crate::{alerts, completions, diagnose, events, explain, lint, man, output, snapshot};
 #[cfg(target_os = "linux")]
-use crate::{apiserver, controllers, demo, lab, node_evidence, up};
-use crate::{alerts, completions, diagnose, echo, events, explain, lint, man, output, probe, snapshot};
+use crate::{apiserver, controllers, demo, echo, lab, node_evidence, probe, up};
 
 /// What is logged unless something else is asked for. kube warns of an answer that it cannot read with the answer itself,
 /// which may be all Services of a cluster; whoever asked says what was wrong with it, so nothing is lost.
@@ -46,9 +46,9 @@ enum Command {
     Diagnose(diagnose::Options),
     Events(events::Options),
     Lint(lint::Options),
+    Snapshot(snapshot::Options),
     #[cfg(target_os = "linux")]
     NodeEvidence(node_evidence::Options),
-    Snapshot(snapshot::Options),
     Completions(completions::Options),
     Man(man::Options),
     /// The inside of `up`: runs in the private namespaces that `up` makes.
@@ -56,9 +56,11 @@ enum Command {
     #[command(hide = true)]
     World(up::world::Options),
     /// The built-in image `portolan/echo`.
+    #[cfg(target_os = "linux")]
     #[command(hide = true, after_help = echo::VARIABLES)]
     Echo,
     /// The built-in image `portolan/probe`: opens connections at a steady rate and reports what became of them.
+    #[cfg(target_os = "linux")]
     #[command(hide = true)]
     Probe(probe::Options),
 }
@@ -140,12 +142,14 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Diagnose(options) => diagnose::run(&options),
         Command::Events(options) => events::run(&options),
         Command::Lint(options) => lint::run(&options),
+        Command::Snapshot(options) => snapshot::run(&options),
         #[cfg(target_os = "linux")]
         Command::NodeEvidence(options) => node_evidence::run(&options),
-        Command::Snapshot(options) => snapshot::run(&options),
         Command::Completions(options) => completions::run(&options),
         Command::Man(options) => man::run(&options),
+        #[cfg(target_os = "linux")]
         Command::Echo => echo::run(),
+        #[cfg(target_os = "linux")]
         Command::Probe(options) => probe::run(&options),
     }
 }

@@ -1,11 +1,6 @@
 //! `portolan events`: what happened around a Service, in order.
 
-use std::{
-    collections::BTreeSet,
-    path::PathBuf,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{collections::BTreeSet, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -110,7 +105,9 @@ impl Question {
         };
         match timeline::of_service(&index, key) {
             Some(entries) => Ok(entries),
-            None => bail!("there is no Service {key}; `portolan diagnose svc/{} -n {}` says more", key.name, key.namespace),
+            None => {
+                bail!("there is no Service {key}; `portolan diagnose svc/{} -n {}` says more", key.name, key.namespace)
+            }
         }
     }
 }

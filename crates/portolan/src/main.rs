@@ -4,8 +4,8 @@ mod alerts;
 #[cfg(target_os = "linux")]
 mod apiserver;
 mod cli;
-mod completions;
 mod cluster;
+mod completions;
 #[cfg(target_os = "linux")]
 mod controllers;
 #[cfg(target_os = "linux")]
@@ -13,6 +13,7 @@ mod data;
 #[cfg(target_os = "linux")]
 mod demo;
 mod diagnose;
+#[cfg(target_os = "linux")]
 mod echo;
 mod events;
 mod explain;
@@ -25,6 +26,7 @@ mod man;
 #[cfg(target_os = "linux")]
 mod node_evidence;
 mod output;
+#[cfg(target_os = "linux")]
 mod probe;
 #[cfg(target_os = "linux")]
 mod signals;
