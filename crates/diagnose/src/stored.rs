@@ -72,26 +72,33 @@ fn list<T: DeserializeOwned + Slim + Send>(text: Option<&RawValue>) -> Result<Ve
     let Some(text) = text else { return Ok(Vec::new()) };
     let items: Vec<&RawValue> = serde_json::from_str(text.get()).map_err(StoredError::Json)?;
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
-    let share = items.len().div_ceil(workers).max(1);
-    let read = |items: &[&RawValue]| -> serde_json::Result<Vec<T>> {
-        let mut read = Vec::with_capacity(items.len());
-        for item in items {
-            let mut object: T = serde_json::from_str(item.get())?;
-            object.slim();
-            read.push(object);
-        }
-        Ok(read)
-    };
     let mut all = Vec::with_capacity(items.len());
-    thread::scope(|scope| {
-        let parts: Vec<_> = items.chunks(share).map(|items| scope.spawn(move || read(items))).collect();
-        for part in parts {
-            // A panic of a worker is a panic of ours.
-            let read = part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            all.append(&mut read.map_err(StoredError::Json)?);
-        }
-        Ok(all)
-    })
+    // Batch by batch: what the workers have read is moved into place before there is much of it, or it would be there twice.
+    for batch in items.chunks(BATCH * workers) {
+        thread::scope(|scope| {
+            let parts: Vec<_> = batch.chunks(BATCH).map(|items| scope.spawn(move || objects(items))).collect();
+            for part in parts {
+                // A panic of a worker is a panic of ours.
+                let read = part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                all.append(&mut read.map_err(StoredError::Json)?);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(all)
+}
+
+/// So many objects are read by one worker at a time: some milliseconds of work.
+const BATCH: usize = 2048;
+
+fn objects<T: DeserializeOwned + Slim>(items: &[&RawValue]) -> serde_json::Result<Vec<T>> {
+    let mut read = Vec::with_capacity(items.len());
+    for item in items {
+        let mut object: T = serde_json::from_str(item.get())?;
+        object.slim();
+        read.push(object);
+    }
+    Ok(read)
 }
 
 /// Writes a snapshot, compressed on demand.
