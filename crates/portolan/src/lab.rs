@@ -149,8 +149,12 @@ fn choose<'a>(library: &'a Library, names: &[String], family: Option<&str>) -> R
 }
 
 fn no_scenario(library: &Library, unknown: &str) -> anyhow::Error {
-    let alike = |scenario: &&Scenario| scenario.name.contains(unknown) || unknown.contains(&scenario.name);
-    let names: Vec<&str> = library.scenarios().iter().filter(alike).map(|found| found.name.as_str()).take(5).collect();
+    let alike = |name: &&str| name.contains(unknown) || unknown.contains(*name);
+    let faults = library.scenarios().iter().filter(|scenario| !scenario.is_look_alike());
+    let mut names: Vec<&str> = faults.map(|scenario| scenario.name.as_str()).filter(alike).collect();
+    // What was begun rightly is meant rather than what has the word somewhere.
+    names.sort_by_key(|name| !name.starts_with(unknown));
+    names.truncate(5);
     match names.is_empty() {
         true => anyhow!("no scenario is called {unknown}; `portolan lab list` shows them"),
         false => anyhow!("no scenario is called {unknown}; did you mean {}?", names.join(" or ")),
