@@ -107,7 +107,8 @@ impl Slim for Pod {
             main.chain(status.init_container_statuses.iter_mut().flatten()).for_each(container_status);
             status.ephemeral_container_statuses = None;
             if let Some(conditions) = &mut status.conditions {
-                conditions.retain(|condition| !(condition.status == "True" && STEPS.contains(&condition.type_.as_str())));
+                conditions
+                    .retain(|condition| !(condition.status == "True" && STEPS.contains(&condition.type_.as_str())));
             }
             // Vectors that grew while they were read have room for four: with 100,000 pods that is what counts.
             fit(&mut status.conditions);

@@ -8,6 +8,7 @@ pub(crate) mod fixture;
 mod gaps;
 mod json;
 mod kernel;
+mod later;
 mod names;
 mod pods;
 mod policies;

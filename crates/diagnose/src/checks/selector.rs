@@ -1,4 +1,6 @@
-//! The selector selects something; if not, what was probably meant.
+//! The selector selects something; if not, what was probably meant, unless it asks for labels that are given at run time (`given`).
+
+mod given;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +10,7 @@ use portolan_objects::{selector::Selector, service};
 use super::Outcome;
 use crate::{
     Evidence, Finding, LinkId, Words,
-    nearest::{self, Labels, Near},
+    nearest::{self, Difference, Labels, Near},
     view::{View, counted, join_some, labels_text, pod_object},
     words::words,
 };
@@ -46,9 +48,14 @@ pub(super) fn check(view: &View<'_>, _hints: &mut Vec<Words>) -> Outcome {
         let summary = words!("{text} fits the pods of {object}", "{text} 与 {object} 的 Pod 标签相符");
         return Outcome::Ok(summary, proof);
     }
-    let mut finding = no_match(view, &text);
+    let given = given::one_pod(view, &text).or_else(|| given::old_hash(view, &text));
+    Outcome::broken(given.map_or_else(|| with(no_match(view, &text), proof), follow))
+}
+
+/// The finding with this evidence before its own.
+fn with(mut finding: Finding, proof: Vec<Evidence>) -> Finding {
     finding.evidence.splice(..0, proof);
-    Outcome::broken(finding)
+    finding
 }
 
 fn no_match(view: &View<'_>, text: &str) -> Finding {
@@ -57,6 +64,11 @@ fn no_match(view: &View<'_>, text: &str) -> Finding {
         Some(best) => suggest(view, text, best),
         None => unrelated(view, text),
     };
+    follow(finding)
+}
+
+/// What it means that no pod is selected.
+fn follow(finding: Finding) -> Finding {
     finding
         .leads_to(words!("the Service's slices stay empty", "Service 的 EndpointSlice 一直为空"))
         .leads_to(words!("connections to it are refused", "访问该 Service 的连接被拒绝"))
@@ -91,11 +103,17 @@ fn suggest(view: &View<'_>, text: &str, best: &Candidate) -> Finding {
                 .iter()
                 .take(2)
                 .map(|workload| Evidence::new(workload, "spec.template.metadata.labels", template_of(view, workload))),
-        )
-        .remedy(
-            words!("Make the Service select the pods that are there.", "让 Service 选中现有的 Pod。"),
-            [view.kubectl(&format!("patch service {name} --type merge -p '{patch}'"))],
         );
+    let run_time = given::at_run_time(view, best);
+    if !run_time.is_empty() {
+        return given::ask_whoever_sets(view, finding, &run_time, text);
+    }
+    // Of a pod that is there, not of a template, and nothing like it anywhere.
+    let missing = best.near.differences.iter().any(|difference| matches!(difference, Difference::Missing { .. }));
+    finding = finding.remedy(
+        given::bend(missing && count > 0),
+        [view.kubectl(&format!("patch service {name} --type merge -p '{patch}'"))],
+    );
     if let Some(workload) = best.workloads.first() {
         finding = finding.remedy(
             words!(
@@ -139,6 +157,18 @@ fn unrelated(view: &View<'_>, text: &str) -> Finding {
     let labels = |pod: &Pod| labels_text(&pod.metadata.labels.clone().unwrap_or_default());
     let finding = Finding::new(code, LinkId::Selector, title)
         .proven_by(shown.map(|pod| Evidence::new(pod_object(pod), "metadata.labels", labels(pod))));
+    if let Some(deleted) = view.index.namespace(namespace).and_then(|own| own.metadata.deletion_timestamp.as_ref()) {
+        return finding
+            .proven_by([Evidence::new(format!("namespace/{namespace}"), "metadata.deletionTimestamp", deleted.0.to_string())])
+            .leads_to(words!("the namespace is being deleted, and its pods are gone", "命名空间正在删除，其中的 Pod 已消失"))
+            .remedy(
+                words!(
+                    "Nothing new can be made in it. Deploy to another namespace, or wait until this one is gone and make it again.",
+                    "无法在其中创建任何对象。请部署到其他命名空间，或等它消失后重新创建。"
+                ),
+                [format!("kubectl get namespace {namespace} -o yaml")],
+            );
+    }
     match others.first() {
         Some(other) => finding.remedy(
             words!("Create the Service in namespace {other}.", "在命名空间 {other} 中创建该 Service。"),

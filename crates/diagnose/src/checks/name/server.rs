@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use portolan_objects::{ObjectKey, endpoint, pod, service};
 
 use crate::{
@@ -18,8 +18,13 @@ const PORT: u16 = 53;
 const CACHED: i64 = 60;
 /// What many Services suffer from together.
 const SUBJECT: &str = "service/kube-dns";
-/// Pods of a DNS cache on each node: pods may ask it alone, without a Service.
-const NODE_CACHE: &str = "node-local-dns";
+/// Beginnings of the names of a DNS cache's pods on each node: pods may ask it alone, without a Service.
+const NODE_CACHES: [&str; 2] = ["node-local-dns", "nodelocaldns"];
+/// Labels of the server's own pods.
+const SERVERS: [(&str, &str); 3] =
+    [("k8s-app", "kube-dns"), ("k8s-app", "coredns"), ("app.kubernetes.io/name", "coredns")];
+/// On nodes of EKS: who runs what belongs to the node. `auto` runs the DNS server there, too.
+const COMPUTE_TYPE: &str = "eks.amazonaws.com/compute-type";
 
 /// The cluster's DNS, as far as it can be seen.
 pub(super) enum Server<'a> {
@@ -33,6 +38,12 @@ pub(super) enum Server<'a> {
 
 impl<'a> Server<'a> {
     pub(super) fn find(view: &View<'a>) -> Self {
+        if let Some(platform) = platform(view) {
+            return Self::Unknown(words!(
+                "no pod of the cluster answers names here; {platform} may do it by itself",
+                "此集群没有 Pod 解析域名；{platform} 可能自行解析"
+            ));
+        }
         if let Some(service) = view.index.dns() {
             return Self::Found(service);
         }
@@ -46,11 +57,10 @@ impl<'a> Server<'a> {
         if let Some(namespace) = own {
             return Self::Unknown(words!("DNS may live in namespace {namespace}", "DNS 可能位于命名空间 {namespace}"));
         }
-        if view.index.pods_of(SYSTEM_NAMESPACE).iter().any(|pod| name(*pod).starts_with(NODE_CACHE)) {
-            return Self::Unknown(words!(
-                "DNS is answered on each node ({NODE_CACHE})",
-                "DNS 由各节点应答（{NODE_CACHE}）"
-            ));
+        let is_cache = |pod: &&&Pod| NODE_CACHES.iter().any(|cache| name(**pod).starts_with(cache));
+        if let Some(cache) = view.index.pods_of(SYSTEM_NAMESPACE).iter().find(is_cache) {
+            let cache = pod_object(cache);
+            return Self::Unknown(words!("DNS is answered on each node ({cache})", "DNS 由各节点应答（{cache}）"));
         }
         Self::Missing
     }
@@ -66,6 +76,28 @@ impl<'a> Server<'a> {
     pub(super) fn addresses(&self) -> Vec<IpAddr> {
         self.service().map(service::cluster_ips).unwrap_or_default()
     }
+}
+
+/// A platform that answers names outside the cluster's pods (EKS Auto Mode in the node, GKE by Cloud DNS), where no pod of
+/// the cluster does: a DNS Service without endpoints, or none at all, is no fault there.
+fn platform(view: &View<'_>) -> Option<&'static str> {
+    let of_node = |node: &Node| {
+        let kind = node.metadata.labels.as_ref().and_then(|labels| labels.get(COMPUTE_TYPE));
+        let version = node.status.as_ref().and_then(|status| Some(status.node_info.as_ref()?.kubelet_version.as_str()));
+        match (kind.map(String::as_str), version) {
+            (Some("auto"), _) => Some("EKS Auto Mode"),
+            (_, Some(version)) if version.contains("-gke.") => Some("GKE (Cloud DNS)"),
+            _ => None,
+        }
+    };
+    let platform = view.snapshot.nodes.iter().find_map(of_node)?;
+    let labelled = |pod: &Pod| {
+        let labels = pod.metadata.labels.as_ref();
+        SERVERS.iter().any(|(key, value)| labels.and_then(|labels| labels.get(*key)).is_some_and(|have| have == value))
+    };
+    let slices = view.index.dns().map(|dns| view.index.slices_of(&ObjectKey::of(dns))).unwrap_or_default();
+    let answered = slices.iter().any(|slice| slice.endpoints.as_ref().is_some_and(|list| !list.is_empty()));
+    (!answered && !view.index.pods_of(SYSTEM_NAMESPACE).iter().any(|pod| labelled(pod))).then_some(platform)
 }
 
 pub(super) fn evidence(service: &Service, field: &str, value: impl Into<String>) -> Evidence {

@@ -104,6 +104,15 @@ fn refused_by(text: &str) -> (Words, String) {
             "get mutatingwebhookconfigurations,validatingwebhookconfigurations".to_owned(),
         );
     }
+    if text.contains("is being terminated") {
+        return (
+            words!(
+                "The namespace is being deleted: nothing new can be made in it. Deploy to another one, or wait until it is gone and make it again.",
+                "命名空间正在删除，无法在其中创建任何对象。请部署到其他命名空间，或等它消失后重新创建。"
+            ),
+            "get all".to_owned(),
+        );
+    }
     if text.contains("PodSecurity") {
         return (
             words!(
@@ -182,12 +191,16 @@ pub(super) fn all_ended(view: &View<'_>) -> Finding {
     reasons.sort();
     reasons.dedup();
     let why = join_some(&reasons, 2);
+    let their = if count == 1 { "its" } else { "their" };
     let title = match why.is_empty() {
         true => {
-            words!("{pods} {have} ended and nothing takes their place", "{count} 个 Pod 都已结束，且没有新的 Pod 替代")
+            words!(
+                "{pods} {have} ended and nothing takes {their} place",
+                "{count} 个 Pod 都已结束，且没有新的 Pod 替代"
+            )
         }
         false => words!(
-            "{pods} {have} ended ({why}) and nothing takes their place",
+            "{pods} {have} ended ({why}) and nothing takes {their} place",
             "{count} 个 Pod 都已结束（{why}），且没有新的 Pod 替代"
         ),
     };
@@ -198,17 +211,24 @@ pub(super) fn all_ended(view: &View<'_>) -> Finding {
         let why = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(": ")) };
         Evidence::new(pod_object(pod), "status.phase", format!("{}{why}", phase(pod)))
     });
-    Finding::new("pods-ended", LinkId::Pods, title)
+    let finding = Finding::new("pods-ended", LinkId::Pods, title)
         .proven_by(proof)
         .leads_to(words!("ended pods are no endpoints", "已结束的 Pod 不会成为端点"))
-        .leads_to(words!("connections to the Service are refused", "访问该 Service 的连接被拒绝"))
-        .remedy(
+        .leads_to(words!("connections to the Service are refused", "访问该 Service 的连接被拒绝"));
+    if let Some(wanting) = wanting.filter(|wanting| wanting.kind != "job") {
+        let object = wanting.object();
+        return finding.subject(maker::subject(view, &object)).remedy(
             words!(
-                "Use a workload that replaces its pods (Deployment).",
-                "使用会自动补充 Pod 的工作负载（Deployment）。"
+                "{object} should have replaced them, and nobody says why it has not: see that its controller runs and leads.",
+                "{object} 本应补充新的 Pod，但没有事件说明原因：确认其控制器在运行并担任 leader。"
             ),
-            [view.kubectl(&format!("get pods -l {}", view.selector_text()))],
-        )
+            [view.kubectl(&format!("describe {object}")), "kubectl -n kube-system get leases".to_owned()],
+        );
+    }
+    finding.remedy(
+        words!("Use a workload that replaces its pods (Deployment).", "使用会自动补充 Pod 的工作负载（Deployment）。"),
+        [view.kubectl(&format!("get pods -l {}", view.selector_text()))],
+    )
 }
 
 /// Every pod that has not ended is being stopped. `None`: their successors are on the way, and until then they answer.

@@ -168,19 +168,31 @@ pub(super) fn initializing(view: &View<'_>, pod: &Pod) -> Option<Trouble> {
     let is_sidecar = |name: &str| {
         declared.into_iter().flatten().any(|container| container.name == name && pod::is_sidecar(container))
     };
+    // A sidecar goes on running; the others wait only for its start.
+    let holds = |status: &ContainerStatus| !is_sidecar(&status.name) || status.started == Some(false);
     let running = |seen: &Seen<'_>| {
         let running = seen.status.state.as_ref().is_some_and(|state| state.running.is_some());
-        seen.list == "initContainerStatuses" && running && !is_sidecar(&seen.status.name)
+        seen.list == "initContainerStatuses" && running && holds(seen.status)
     };
     let first = seen(pod).find(running)?;
     let (object, container) = (pod_object(pod), &first.status.name);
     let started = first.status.state.as_ref().and_then(|state| state.running.as_ref()?.started_at.as_ref());
     let since = started.map_or_else(|| "?".to_owned(), |time| age(view.now, time.0));
-    let what = words!(
-        "init container {container} has not finished ({since}), and the others wait for it",
-        "初始化容器 {container} 尚未结束（{since}），其他容器在等待它"
-    );
-    let proof = vec![Evidence::new(&object, first.field("state.running.startedAt"), since)];
+    let what = match is_sidecar(container) {
+        true => words!(
+            "sidecar {container} has not passed its startup probe ({since}), and the others wait for it",
+            "sidecar 容器 {container} 尚未通过启动探针（{since}），其他容器在等待它"
+        ),
+        false => words!(
+            "init container {container} has not finished ({since}), and the others wait for it",
+            "初始化容器 {container} 尚未结束（{since}），其他容器在等待它"
+        ),
+    };
+    let mut proof = vec![Evidence::new(&object, first.field("state.running.startedAt"), since)];
+    if is_sidecar(container) {
+        proof.push(Evidence::new(&object, first.field("started"), "false"));
+        proof.extend(view.pod_history(pod).newest_saying("Startup probe").map(|event| evidence(event, view.now)));
+    }
     let trouble = Trouble::new("container-waiting", what, proof).remedy(
         words!("Read what it waits for.", "查看它在等待什么。"),
         vec![view.kubectl(&format!("logs {} -c {container}", name(pod)))],

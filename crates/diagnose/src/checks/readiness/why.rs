@@ -4,6 +4,7 @@ use k8s_openapi::{
     api::core::v1::{Container, ContainerStatus, Pod, Probe},
     apimachinery::pkg::util::intstr::IntOrString,
 };
+use portolan_objects::pod;
 
 use super::pods;
 use crate::{
@@ -127,13 +128,22 @@ fn restarting(view: &View<'_>, pod: &Pod) -> Option<Why> {
 
 /// A container that runs and is not ready, with the probe that holds it.
 fn unready(pod: &Pod, probe: impl Fn(&Container) -> bool) -> Option<&Container> {
-    pod.spec.as_ref()?.containers.iter().find(|container| {
+    let spec = pod.spec.as_ref()?;
+    // Those that keep running beside the others are probed like them.
+    let sidecars = spec.init_containers.iter().flatten().filter(|container| pod::is_sidecar(container));
+    spec.containers.iter().chain(sidecars).find(|container| {
         let held = |status: &ContainerStatus| {
             let running = status.state.as_ref().is_some_and(|state| state.running.is_some());
             status.name == container.name && !status.ready && running
         };
         probe(container) && containers(pod).any(held)
     })
+}
+
+/// The field of a container that the pod keeps running: sidecars stand among the init containers.
+fn field(container: &Container, what: &str) -> String {
+    let list = if pod::is_sidecar(container) { "initContainers" } else { "containers" };
+    format!("spec.{list}[{}].{what}", container.name)
 }
 
 /// Its startup probe has not passed; the readiness probe waits for that.
@@ -149,7 +159,7 @@ fn starting(view: &View<'_>, pod: &Pod) -> Option<Why> {
     let object = pod_object(pod);
     let mut proof = vec![
         ready_evidence(pod),
-        Evidence::new(&object, format!("spec.containers[{name_of}].startupProbe"), probe.clone()),
+        Evidence::new(&object, field(container, "startupProbe"), probe.clone()),
         Evidence::new(&object, format!("status.containerStatuses[{name_of}].started"), "false"),
     ];
     proof.extend(event.map(|event| evidence(event, view.now)));
@@ -172,10 +182,7 @@ fn failing_probe(view: &View<'_>, pod: &Pod) -> Option<Why> {
     let (container, object) = (&probed.name, pod_object(pod));
     let probe = probed.readiness_probe.as_ref();
     let shown = probe.map(describe).unwrap_or_default();
-    let mut proof = vec![
-        ready_evidence(pod),
-        Evidence::new(&object, format!("spec.containers[{container}].readinessProbe"), shown.clone()),
-    ];
+    let mut proof = vec![ready_evidence(pod), Evidence::new(&object, field(probed, "readinessProbe"), shown.clone())];
     let Some(event) = view.pod_history(pod).newest_saying("Readiness probe") else {
         let since = condition(pod, "Ready").and_then(|condition| condition.last_transition_time.as_ref());
         let since = since.map_or_else(|| "?".to_owned(), |time| age(view.now, time.0));
@@ -196,7 +203,7 @@ fn failing_probe(view: &View<'_>, pod: &Pod) -> Option<Why> {
     let mut why = Why::new("readiness-probe-failing", what, proof);
     let undeclared = probe.and_then(|probe| undeclared(probed, probe));
     if let Some(ports) = &undeclared {
-        why.evidence.push(Evidence::new(&object, format!("spec.containers[{container}].ports"), ports));
+        why.evidence.push(Evidence::new(&object, field(probed, "ports"), ports));
     }
     why.because = Some(meaning(text, undeclared.as_deref()));
     why.reason = event.reason.clone();

@@ -130,12 +130,15 @@ fn ports(view: &View<'_>, known: &BTreeMap<IpAddr, Vec<&Pod>>) -> Option<Finding
     for slice in view.slices.iter().filter(|slice| is_controlled(slice)) {
         let has = shown(&PortSet::of_slice(slice));
         let endpoints = slice.endpoints.iter().flatten().filter(|endpoint| endpoint::is_ready(endpoint));
-        for pod in endpoints.flat_map(addresses).filter_map(|address| known.get(&address)?.first()) {
+        for pods in endpoints.flat_map(addresses).filter_map(|address| known.get(&address)) {
+            let Some(pod) = pods.first() else { continue };
             let wants = PortSet::resolve(view.service, pod);
             // A name that the pod does not declare is a matter of the ports.
             let unresolved = wants.iter().count() < service::ports(view.service).len();
+            // Pods in their node's network share its address, each with ports of its own.
+            let fits = |pod: &&Pod| shown(&PortSet::resolve(view.service, pod)) == has;
             let wants = shown(&wants);
-            if unresolved || wants == has {
+            if unresolved || pods.iter().any(fits) {
                 continue;
             }
             let (has, wants, object) = (text(&has), text(&wants), slice_object(slice));
