@@ -209,12 +209,6 @@ impl Cluster {
         self
     }
 
-    pub(crate) fn deleted(mut self) -> Self {
-        let when = json!("2026-07-01T12:00:20Z");
-        self.pods.iter_mut().for_each(|pod| pod["metadata"]["deletionTimestamp"] = when.clone());
-        self
-    }
-
     /// Merges into the whole object of a pod.
     pub(crate) fn pod_object(mut self, n: usize, patch: Value) -> Self {
         merge(&mut self.pods[n], &patch);

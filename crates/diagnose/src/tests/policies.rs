@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{fixture::Cluster, proven, silent};
 use crate::{
     Ask, Diagnosis, From, Index, LinkId, Snapshot,
-    evidence::{NodeEvidence, Outcome, Owner, Probe},
+    evidence::{NodeEvidence, Outcome, Owner, Probe, Rule, Verdict},
 };
 
 /// The cluster with a client, and with a plugin that enforces policies.
@@ -214,6 +214,24 @@ fn nobody_may_be_there_to_enforce_it() {
     assert!(
         finding.evidence.iter().any(|item| item.field == "probe tcp://10.244.1.0:8080" && item.value == "no answer")
     );
+    // So does one to the Service's address, if the kernel translates it: else the loss may be the proxy's.
+    let through = |verdict: Option<Verdict>| {
+        let mut snapshot = closed.snapshot();
+        tried(&mut snapshot, Outcome::TimedOut);
+        let evidence = snapshot.evidence.last_mut().unwrap();
+        evidence.probes[0].target = "tcp://10.96.1.1:80".into();
+        evidence.proxy.rules = Some(Vec::from_iter(verdict.map(|verdict| Rule {
+            address: Some("10.96.1.1".parse().unwrap()),
+            port: 80,
+            protocol: "TCP".into(),
+            service: None,
+            endpoints: Vec::new(),
+            verdict,
+        })));
+        let codes: Vec<_> = ask(&snapshot, caller()).findings.iter().map(|finding| finding.code).collect();
+        codes.contains(&"network-policy-blocks")
+    };
+    assert!(through(Some(Verdict::Balance)) && !through(Some(Verdict::Drop)) && !through(None));
     let mut answer = base().policy("web", ingress(json!([]))).snapshot();
     tried(&mut answer, Outcome::Connected);
     let diagnosis = ask(&answer, caller());

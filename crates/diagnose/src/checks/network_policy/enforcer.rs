@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 
 use k8s_openapi::api::core::v1::{Pod, ServicePort};
-use portolan_objects::pod;
+use portolan_objects::{Protocol, pod, service};
 
 use super::{Target, port};
 use crate::{
     Evidence, Finding, Index, Words,
     checks::{Outcome, pods},
-    evidence::{Outcome as Met, Owner},
+    evidence::{Outcome as Met, Owner, Verdict},
     view::{View, name, pod_object},
     words::words,
 };
@@ -70,13 +70,17 @@ enum Tried {
 
 fn tried(view: &View<'_>, caller: &Pod, targets: &[Target<'_>], refused: &[(&ServicePort, u16)]) -> Option<Tried> {
     let evidence = view.index.evidence(pod::node(caller)?)?;
-    let owner =
-        Owner::Pod { namespace: caller.metadata.namespace.clone().unwrap_or_default(), name: name(caller).to_owned() };
-    let mut ends = targets.iter().flat_map(|target| {
+    let owner = Owner::Pod {
+        namespace: caller.metadata.namespace.clone().unwrap_or_default(),
+        name: name(caller).to_owned(),
+    };
+    let direct = targets.iter().flat_map(|target| {
         let ports = refused.iter().filter_map(|(service_port, _)| port(target, service_port));
-        ports.map(|port| SocketAddr::new(target.address, port.number).to_string())
+        ports.map(|port| SocketAddr::new(target.address, port.number))
     });
+    let mut ends = direct.chain(translated(view, &evidence.node, refused));
     ends.find_map(|end| {
+        let end = end.to_string();
         let probe = evidence.probes.iter().find(|probe| {
             let (_, address) = probe.target.split_once("://").unwrap_or_default();
             probe.from == owner && address.split('/').next() == Some(end.as_str())
@@ -88,6 +92,22 @@ fn tried(view: &View<'_>, caller: &Pod, targets: &[Target<'_>], refused: &[(&Ser
             _ => None,
         }
     })
+}
+
+/// The Service's own addresses that the node translates: what is lost behind them is lost on the way to the pods.
+fn translated(view: &View<'_>, node: &str, refused: &[(&ServicePort, u16)]) -> Vec<SocketAddr> {
+    let mut found = Vec::new();
+    for (port, _) in refused {
+        let Some(number) = u16::try_from(port.port).ok() else { continue };
+        let protocol = Protocol::of(port.protocol.as_deref());
+        for address in service::cluster_ips(view.service) {
+            let rule = view.index.kernel().rule(node, Some(address), number, protocol.as_str());
+            if rule.is_some_and(|rule| rule.verdict == Verdict::Balance) {
+                found.push(SocketAddr::new(address, number));
+            }
+        }
+    }
+    found
 }
 
 /// A finding where policies are enforced, a hint where nothing shows that they are.
