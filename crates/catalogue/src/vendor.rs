@@ -104,6 +104,9 @@ const PHRASES: &[(&str, Trouble)] = &[
     ("connection refused", Trouble::Unreachable),
     ("network is unreachable", Trouble::Unreachable),
     ("no route to host", Trouble::Unreachable),
+    // AWS, of both its controllers: no subnet has the tag.
+    ("could not find any suitable subnets", Trouble::Invalid),
+    ("unable to resolve at least one subnet", Trouble::Invalid),
     ("too many requests", Trouble::Throttled),
     ("rate limit", Trouble::Throttled),
     ("throttl", Trouble::Throttled),
@@ -170,6 +173,7 @@ mod tests {
             ("Code=\"AuthorizationFailed\" Message=\"no\"", Some(Trouble::Auth)),
             ("Post https://api.example: context deadline exceeded", Some(Trouble::Timeout)),
             ("dial tcp: lookup api.example: no such host", Some(Trouble::Unreachable)),
+            ("could not find any suitable subnets for creating the ELB", Some(Trouble::Invalid)),
             ("RouteLimitExceeded: too many", Some(Trouble::Quota)),
             ("something else happened", None),
             ("", None),
