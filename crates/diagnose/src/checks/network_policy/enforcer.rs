@@ -70,10 +70,8 @@ enum Tried {
 
 fn tried(view: &View<'_>, caller: &Pod, targets: &[Target<'_>], refused: &[(&ServicePort, u16)]) -> Option<Tried> {
     let evidence = view.index.evidence(pod::node(caller)?)?;
-    let owner = Owner::Pod {
-        namespace: caller.metadata.namespace.clone().unwrap_or_default(),
-        name: name(caller).to_owned(),
-    };
+    let owner =
+        Owner::Pod { namespace: caller.metadata.namespace.clone().unwrap_or_default(), name: name(caller).to_owned() };
     let direct = targets.iter().flat_map(|target| {
         let ports = refused.iter().filter_map(|(service_port, _)| port(target, service_port));
         ports.map(|port| SocketAddr::new(target.address, port.number))
