@@ -25,7 +25,9 @@ pub(crate) mod ways;
 
 use portolan_objects::ObjectKey;
 
-use crate::{Ask, Diagnosis, Evidence, Finding, Index, Link, LinkId, State, Words, view::View, words::words};
+use crate::{
+    Ask, Diagnosis, Evidence, Finding, From, Index, Link, LinkId, State, Unread, Words, view::View, words::words,
+};
 
 /// What one check says.
 pub(crate) enum Outcome {
@@ -104,6 +106,13 @@ fn explained(id: LinkId, broken: &[LinkId]) -> bool {
     follows.iter().any(|before| broken.contains(before) || explained(*before, broken))
 }
 
+/// A caller that is not there cannot be answered for.
+fn unknown_caller(index: &Index<'_>, ask: &Ask) -> Option<Unread> {
+    let From::Pod(caller) = &ask.from else { return None };
+    let why = format!("there is no pod {caller}, or it is not in what was read");
+    index.pod(caller).is_none().then(|| Unread { what: "the caller".to_owned(), why, essential: true })
+}
+
 /// Walks one Service's chart. Pure: equal snapshots give equal diagnoses.
 pub fn diagnose(index: &Index<'_>, key: &ObjectKey, ask: &Ask) -> Diagnosis {
     let mut diagnosis = Diagnosis {
@@ -113,6 +122,7 @@ pub fn diagnose(index: &Index<'_>, key: &ObjectKey, ask: &Ask) -> Diagnosis {
         hints: Vec::new(),
         unread: index.snapshot.unread.clone(),
     };
+    diagnosis.unread.extend(unknown_caller(index, ask));
     let Some(service) = index.service(key) else {
         let finding = existence::missing(index, key);
         diagnosis.links.push(broken(LinkId::Service, &finding));

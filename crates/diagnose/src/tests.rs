@@ -389,3 +389,12 @@ fn the_page_reads_well_in_both_languages() {
     assert!(render::text(&healthy, Lang::En, true).contains("\x1b[32mok"), "colour on request");
     assert!(!render::text(&healthy, Lang::En, false).contains('\x1b'));
 }
+
+#[test]
+fn a_caller_that_does_not_exist_is_not_told_that_all_is_well() {
+    let snapshot = Cluster::healthy().snapshot();
+    let ask = |name: &str| Ask { from: crate::From::Pod(ObjectKey::new("default", name)) };
+    let from = |name: &str| crate::diagnose(&Index::new(&snapshot), &ObjectKey::new("default", "web"), &ask(name));
+    assert_eq!((from("web-0").exit_code(), from("nobody").exit_code()), (0, 2));
+    assert_eq!(from("nobody").unread[0].why, "there is no pod default/nobody, or it is not in what was read");
+}

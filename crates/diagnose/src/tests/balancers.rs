@@ -95,7 +95,7 @@ fn a_pending_balancer_is_explained_by_what_the_controller_said() {
             ),
         ),
         (
-            "load-balancer-sync-failed",
+            "load-balancer-invalid-parameter",
             metallb("FailedBuildModel", "Failed build model due to unable to resolve at least one subnet"),
         ),
         ("load-balancer-no-controller", pending()),

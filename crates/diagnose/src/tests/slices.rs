@@ -171,7 +171,8 @@ fn endpoints_by_hand_must_be_of_use() {
     ];
     for (name, cluster, text) in cases {
         println!("{name}");
-        let title = title(&cluster, "no-endpoints-written");
+        let code = if name == "another family" { "ip-family-missing" } else { "no-endpoints-written" };
+        let title = title(&cluster, code);
         assert!(title.contains(text), "{title}");
     }
     // Two slices, one of them empty.

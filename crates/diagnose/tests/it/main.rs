@@ -1,7 +1,10 @@
 //! The doctor against the real API, in one process. No controller runs here: the test writes what they would.
 #![allow(clippy::unwrap_used)]
 
-use std::fmt::Debug;
+use std::{
+    fmt::Debug,
+    sync::{Arc, Mutex},
+};
 
 use k8s_openapi::{
     NamespaceResourceScope, Resource as Typed,
@@ -29,7 +32,28 @@ struct Cluster {
 impl Cluster {
     async fn open() -> Self {
         let server = Server::open(Default::default()).await.unwrap();
-        Self { client: server.client("system:admin", &["system:masters"]), _server: server }
+        let cluster = Self { client: server.client("system:admin", &["system:masters"]), _server: server };
+        cluster.dns().await;
+        cluster
+    }
+
+    /// A cluster DNS that somebody else runs.
+    async fn dns(&self) {
+        let labels = json!({"k8s-app": "kube-dns"});
+        let service: Service = serde_json::from_value(json!({
+            "metadata": {"name": "kube-dns", "labels": labels}, "spec": {"ports": [{"name": "dns", "port": 53, "protocol": "UDP"}]},
+        }))
+        .unwrap();
+        let slice: EndpointSlice = serde_json::from_value(json!({
+            "metadata": {"name": "kube-dns", "labels": {"kubernetes.io/service-name": "kube-dns"}}, "addressType": "IPv4",
+            "endpoints": [{"addresses": ["192.0.2.53"], "conditions": {"ready": true}}],
+            "ports": [{"name": "dns", "port": 53, "protocol": "UDP"}],
+        }))
+        .unwrap();
+        let services: Api<Service> = Api::namespaced(self.client.clone(), "kube-system");
+        services.create(&PostParams::default(), &service).await.unwrap();
+        let slices: Api<EndpointSlice> = Api::namespaced(self.client.clone(), "kube-system");
+        slices.create(&PostParams::default(), &slice).await.unwrap();
     }
 
     fn api<T>(&self) -> Api<T>
@@ -116,7 +140,7 @@ async fn everything_around_a_service_is_read() {
     let snapshot = around(cluster.client.clone(), &key).await.unwrap();
     assert!(snapshot.unread.is_empty(), "{:?}", snapshot.unread);
     let counts = (snapshot.pods.len(), snapshot.slices.len(), snapshot.events.len(), snapshot.workloads.len());
-    assert_eq!(counts, (1, 1, 1, 1));
+    assert_eq!(counts, (1, 2, 1, 1));
     let diagnosis = diagnose(&Index::new(&snapshot), &key, &Ask::default());
     assert_eq!(diagnosis.exit_code(), 0, "{diagnosis:#?}");
     assert_eq!(diagnosis.link(LinkId::Ports).unwrap().state, State::Ok);
@@ -132,4 +156,31 @@ async fn a_service_that_does_not_exist_is_a_finding_not_an_error() {
     assert_eq!(command, "portolan diagnose svc/web -n default");
     let nowhere = run(&cluster, "nowhere", "web").await;
     assert_eq!(nowhere.cause().unwrap().code, "namespace-not-found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_cluster_costs_twelve_lists_and_no_write() {
+    let cluster = Cluster::open().await;
+    cluster.pod("web-0", "10.244.1.5").await;
+    cluster.service(json!({"app": "web"})).await;
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let (inner, seen) = (cluster.client.clone(), asked.clone());
+    let counting = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+        seen.lock().unwrap().push(format!("{} {}", request.method(), request.uri()));
+        let inner = inner.clone();
+        async move { inner.send(request).await }
+    });
+    let snapshot = portolan_diagnose::cluster(Client::new(counting, "default")).await.unwrap();
+    assert_eq!(
+        (snapshot.services.len(), snapshot.pods.len(), snapshot.unread.len()),
+        (2, 1, 0),
+        "{:?}",
+        snapshot.unread
+    );
+    let asked = asked.lock().unwrap();
+    assert!(asked.iter().all(|request| request.starts_with("GET ")), "{asked:?}");
+    // Lists alone have a query: the version of the API server is the other question.
+    let lists = asked.iter().filter(|request| request.contains("resourceVersion=0")).count();
+    assert!(lists <= 12, "{asked:?}");
+    assert!(asked.len() <= lists + 1, "{asked:?}");
 }
