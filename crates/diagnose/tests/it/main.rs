@@ -173,7 +173,7 @@ async fn a_whole_cluster_costs_twelve_lists_and_no_write() {
     let snapshot = portolan_diagnose::cluster(Client::new(counting, "default")).await.unwrap();
     assert_eq!(
         (snapshot.services.len(), snapshot.pods.len(), snapshot.unread.len()),
-        (2, 1, 0),
+        (3, 1, 0),
         "{:?}",
         snapshot.unread
     );
