@@ -68,7 +68,7 @@ pub(super) fn pending(code: &'static str, view: &View<'_>, title: Words) -> Find
             "EXTERNAL-IP stays <pending>; clients outside have no address to call",
             "EXTERNAL-IP 一直是 <pending>；外部客户端没有可访问的地址"
         ))
-        .leads_to(words!("inside the cluster its cluster IP works on", "集群内部仍可通过集群 IP 访问"))
+        .leads_to(words!("inside the cluster its cluster IP goes on working", "集群内部仍可通过集群 IP 访问"))
 }
 
 /// Where a service controller writes its log.
