@@ -142,7 +142,8 @@ mod tests {
         let text = String::from_utf8(output.stdout).expect("UTF-8");
         let names: Vec<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
         assert!(names.contains(&"portolan-diagnose"), "{names:?}");
-        let linux = ["nix", "netlink-sys", "netlink-packet-core", "portolan-netns", "portolan-nftables", "portolan-node"];
+        let linux =
+            ["nix", "netlink-sys", "netlink-packet-core", "portolan-netns", "portolan-nftables", "portolan-node"];
         let found: Vec<_> = linux.iter().filter(|name| names.contains(name)).collect();
         assert!(found.is_empty(), "{found:?}");
     }
