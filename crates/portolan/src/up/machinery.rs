@@ -19,6 +19,9 @@ use super::{
 };
 use crate::controllers::select::Part;
 
+/// What each part consists of: its accounts, each with a switch.
+pub type Controllers = BTreeMap<Part, Vec<(&'static str, Switch)>>;
+
 /// All of them.
 pub struct Machinery {
     /// The API.
@@ -26,7 +29,7 @@ pub struct Machinery {
     /// The provider of load balancers.
     pub cloud: Arc<Faulty<Local>>,
     /// The controllers, each with the service account that it has.
-    pub controllers: BTreeMap<Part, Vec<(&'static str, Switch)>>,
+    pub controllers: Controllers,
     /// The cluster DNS.
     pub dns: Switch,
     /// What is wrong with it while it runs.

@@ -34,7 +34,7 @@ use tracing::{error, info, warn};
 use super::{
     fabric::{EDGE_INSIDE, Fabric, NodeSite, OUTSIDE},
     faults, forward,
-    machinery::{Machinery, NodeParts, ResolvConf},
+    machinery::{Controllers, Machinery, NodeParts, ResolvConf},
     objects::{DNS_PORT, SYSTEM, register_dns, retire_nodes},
     settings::{POD_NETWORK, Settings},
     state_metrics,
@@ -314,7 +314,7 @@ impl Assembly<'_> {
         Ok((machinery, recorders))
     }
 
-    fn controllers(&self, provider: Arc<Faulty<Local>>) -> (BTreeMap<Part, Vec<(&'static str, Switch)>>, Recorders) {
+    fn controllers(&self, provider: Arc<Faulty<Local>>) -> (Controllers, Recorders) {
         let setup = Setup {
             parts: CONTROLLERS.to_vec(),
             vocabulary: self.settings.vocabulary.into(),
@@ -333,7 +333,7 @@ impl Assembly<'_> {
             node_ports: self.settings.node_ports.0..=self.settings.node_ports.1,
         };
         let (runnables, recorders) = controllers::equip(self, &setup);
-        let mut switches: BTreeMap<Part, Vec<(&'static str, Switch)>> = BTreeMap::new();
+        let mut switches = Controllers::new();
         for runnable in runnables {
             let (part, account) = (runnable.part, runnable.account);
             let switch = Switch::new(part.name(), move |ends| Ok(runnable.run(ends.stop)));
