@@ -46,6 +46,8 @@ impl Slim for Service {
 impl Slim for EndpointSlice {
     fn slim(&mut self) {
         metadata(self, true);
+        fit(&mut self.endpoints);
+        self.endpoints.iter_mut().flatten().for_each(|endpoint| endpoint.addresses.shrink_to_fit());
     }
 }
 
@@ -143,6 +145,8 @@ fn container_status(status: &mut ContainerStatus) {
     let states = [&mut status.state, &mut status.last_state];
     let ended = states.into_iter().filter_map(|state| state.as_mut()?.terminated.as_mut());
     ended.for_each(|ended| ended.message = None);
+    status.container_id = None;
+    status.image_id = String::new();
 }
 
 /// Names, images, ports and probes stay; of what a probe runs, the program.

@@ -1,7 +1,7 @@
 //! Alerts on what goes wrong with Services without anybody being told: data, and its forms for Prometheus.
 //!
 //! `portolan alerts` prints them, docs/alerts.md is made from them. Pure: expressions are chosen by the version of
-//! kube-state-metrics, because its metrics come and go ([`version`]), and a rule whose metric is not there is left out with the
+//! kube-state-metrics, because its metrics come and go (`version`), and a rule whose metric is not there is left out with the
 //! reason. An expression that reads a metric that does not exist would be silent for ever, which is the very thing these
 //! rules are against.
 //!

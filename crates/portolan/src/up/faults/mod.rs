@@ -7,7 +7,7 @@
 //! ```
 //!
 //! What every thing that can be switched should be is a list of [`Setting`]s, of the same length and order for every
-//! list of faults ([`settings`]); what differs from what is applied is done, whether that breaks or repairs. So the list
+//! list of faults (`settings`); what differs from what is applied is done, whether that breaks or repairs. So the list
 //! in the ConfigMap is the truth: what leaves it is repaired, and after a restart what is still in it is broken again.
 //! The switchboard has an identity of its own that no fault of the API concerns.
 
