@@ -77,7 +77,15 @@ impl Lab {
     fn probe(&self, node: &str, from: Option<&str>, target: &str) -> String {
         let from = from.map(|pod| format!("&from={pod}")).unwrap_or_default();
         let path = format!("/api/v1/nodes/{node}/proxy/evidence?probe={target}{from}");
-        let text = self.kubectl.ok(&["get", "--raw", &path]).unwrap();
+        // A node that has only just registered has no address to ask at.
+        let ask = || {
+            let answer = self.kubectl.ok(&["get", "--raw", &path]).ok();
+            if answer.is_none() {
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
+            answer
+        };
+        let text = (0..100).find_map(|_| ask()).expect("evidence within 10 s");
         let evidence: Value = serde_json::from_str(&text).unwrap();
         let outcomes: Vec<_> = evidence["probes"].as_array().unwrap().iter().map(|probe| &probe["outcome"]).collect();
         match outcomes[..] {
