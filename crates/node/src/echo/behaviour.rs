@@ -34,6 +34,13 @@ pub(super) enum Speech {
 }
 
 impl Behaviour {
+    /// Waits as long as every answer takes. No delay is no wait: a sleep of nothing would cost a tick of the timer.
+    pub(super) async fn hesitate(&self) {
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
+        }
+    }
+
     /// As the variables say.
     ///
     /// # Errors

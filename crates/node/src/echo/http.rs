@@ -31,6 +31,8 @@ async fn connection(stream: TcpStream, client: SocketAddr, server: Server) {
     }
     let service = service_fn(|request| answer(request, client, &server));
     let mut http = http1::Builder::new();
+    // A client that has said all it wants to say still waits for the answer, however long that takes.
+    http.half_close(true);
     http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(60));
     let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
     // A client that breaks its connection is its own business.
@@ -55,7 +57,7 @@ async fn answer(
         let wish = value("ms").and_then(|ms| ms.parse().ok()).unwrap_or(1000);
         tokio::time::sleep(Duration::from_millis(MAX_SLOW.min(wish))).await;
     }
-    tokio::time::sleep(server.behaviour.delay).await;
+    server.behaviour.hesitate().await;
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let json = value("format") == Some("json") || header(header::ACCEPT).contains("application/json");
     let unready = path == "/ready" && !server.behaviour.ready;
@@ -93,4 +95,43 @@ fn as_json(server: &Server, client: SocketAddr, host: &str, path: &str) -> Strin
         "client": client.to_string(), "host": host, "path": path,
     });
     format!("{answer}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+    use super::*;
+    use crate::echo::{Identity, behaviour::Behaviour};
+
+    /// `nc`, and whoever else closes its half after the question: an answer that took a moment was lost.
+    #[tokio::test]
+    async fn who_has_said_all_still_gets_the_answer() {
+        let identity = Identity { pod: "web-1".into(), node: "node1".into(), namespace: "default".into() };
+        for variables in [&[][..], &[("ECHO_DELAY_MILLISECONDS", "50")]] {
+            let variable =
+                |asked: &str| variables.iter().find(|(name, _)| *name == asked).map(|(_, value)| (*value).to_owned());
+            let server = Server {
+                identity: identity.clone(),
+                behaviour: Behaviour::of(variable).unwrap(),
+                leaving: CancellationToken::new(),
+                closed: CancellationToken::new(),
+                connections: TaskTracker::new(),
+            };
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            tokio::spawn(accept(listener, server.clone()));
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+            client.shutdown().await.unwrap();
+            let mut answer = String::new();
+            let read = tokio::time::timeout(Duration::from_secs(10), client.read_to_string(&mut answer));
+            read.await.unwrap().unwrap();
+            assert!(answer.contains("pod web-1"), "{variables:?}: {answer:?}");
+            server.closed.cancel();
+        }
+    }
 }

@@ -7,7 +7,10 @@ use tokio::{
     net::{TcpListener, TcpStream, UdpSocket},
 };
 
-use super::{Server, behaviour::Speech};
+use super::{
+    Server,
+    behaviour::{Behaviour, Speech},
+};
 
 /// What nobody understands: neither HTTP nor a line of text.
 const GARBAGE: &[u8] = &[0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x28, 0x0a];
@@ -26,7 +29,7 @@ pub(super) async fn accept(listener: TcpListener, server: Server) {
                 Speech::Garbage => babble(stream).await,
                 Speech::Normal | Speech::UdpOnly => {
                     let greeting = format!("{} {client}\n", server.identity.pod);
-                    let dialog = echo(stream, greeting, server.behaviour.delay);
+                    let dialog = echo(stream, greeting, &server.behaviour);
                     // A client that breaks its connection is its own business.
                     drop(server.closed.run_until_cancelled(dialog).await);
                 }
@@ -35,8 +38,8 @@ pub(super) async fn accept(listener: TcpListener, server: Server) {
     }
 }
 
-async fn echo(mut stream: TcpStream, greeting: String, delay: Duration) -> io::Result<()> {
-    tokio::time::sleep(delay).await;
+async fn echo(mut stream: TcpStream, greeting: String, behaviour: &Behaviour) -> io::Result<()> {
+    behaviour.hesitate().await;
     stream.write_all(greeting.as_bytes()).await?;
     let mut buffer = vec![0; 4096];
     loop {
@@ -79,7 +82,7 @@ pub(super) async fn answer(socket: UdpSocket, server: Server) {
             }
         };
         answer.truncate(65_000);
-        tokio::time::sleep(behaviour.delay).await;
+        behaviour.hesitate().await;
         drop(socket.send_to(&answer, client).await);
     }
 }
