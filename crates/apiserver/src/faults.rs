@@ -18,7 +18,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
+use portolan_kinds::faults::{Fault, Refusal};
 use tokio::sync::watch;
 
 pub(crate) use silence::Silence;
@@ -34,53 +34,6 @@ const OPERATORS: &str = "system:masters";
 pub const EXEMPT: &str = "system:portolan:exempt";
 /// Where the ConfigMap is that declares faults. Operators always reach it: what broke the API can be taken back.
 const SWITCHES: (&str, &str) = ("kube-system", "configmaps");
-
-/// What happens to which requests. An empty list of names means all of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Fault {
-    /// Verbs as discovery names them: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub verbs: Vec<String>,
-    /// Plural names, with the subresource behind a slash: `endpointslices`, `services/status`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub resources: Vec<String>,
-    /// Namespaces.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub namespaces: Vec<String>,
-    /// User names, `system:serviceaccount:kube-system:endpoint-controller`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub users: Vec<String>,
-    /// Only the next so many requests; without it, until the fault is taken from the list.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub times: Option<u32>,
-    /// The answer is held back this long, in milliseconds.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub delay_milliseconds: u64,
-    /// The answer is this error; without it the request goes through (late, if there is a delay).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<Refusal>,
-}
-
-/// A Status that says no.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Refusal {
-    /// HTTP status, 400 to 599.
-    pub code: u16,
-    /// Machine-readable reason, `Forbidden`.
-    pub reason: String,
-    /// For people.
-    pub message: String,
-    /// `Retry-After`, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_after_seconds: Option<u32>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature.
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
 
 /// The faults that are switched on.
 #[derive(Debug, Default)]
@@ -154,7 +107,7 @@ impl Faults {
         }
         let mut lists = self.lists.lock();
         let Lists { by_hand, declared } = &mut *lists;
-        let fault = by_hand.iter_mut().chain(declared).find(|fault| fault.names(identity, request))?;
+        let fault = by_hand.iter_mut().chain(declared).find(|fault| names(fault, identity, request))?;
         if let Some(times) = &mut fault.times {
             *times -= 1;
         }
@@ -164,10 +117,8 @@ impl Faults {
 
 fn check(faults: &[Fault]) -> Result<(), String> {
     for (index, fault) in faults.iter().enumerate() {
-        if let Some(refusal) = &fault.error
-            && !(400..600).contains(&refusal.code)
-        {
-            return Err(format!("[{index}].error.code: {} is no error; use 400 to 599", refusal.code));
+        if let Some(mistake) = fault.mistake() {
+            return Err(format!("[{index}].{mistake}"));
         }
     }
     Ok(())
@@ -179,19 +130,18 @@ fn is_spared(identity: &Identity, request: &ResourceRequest) -> bool {
     exempt || is_operator(identity) && (request.namespace.as_str(), request.resource.plural) == SWITCHES
 }
 
-impl Fault {
-    fn names(&self, identity: Option<&Identity>, request: &ResourceRequest) -> bool {
-        let among = |names: &[String], name: &str| names.is_empty() || names.iter().any(|listed| listed == name);
-        let resource = match request.subresource {
-            Some(below) => format!("{}/{}", request.resource.plural, below.name),
-            None => request.resource.plural.to_owned(),
-        };
-        self.times != Some(0)
-            && among(&self.verbs, request.verb.as_str())
-            && among(&self.resources, &resource)
-            && among(&self.namespaces, &request.namespace)
-            && among(&self.users, identity.map_or("", |identity| &identity.user))
-    }
+/// Whether the fault concerns this request.
+fn names(fault: &Fault, identity: Option<&Identity>, request: &ResourceRequest) -> bool {
+    let among = |names: &[String], name: &str| names.is_empty() || names.iter().any(|listed| listed == name);
+    let resource = match request.subresource {
+        Some(below) => format!("{}/{}", request.resource.plural, below.name),
+        None => request.resource.plural.to_owned(),
+    };
+    fault.times != Some(0)
+        && among(&fault.verbs, request.verb.as_str())
+        && among(&fault.resources, &resource)
+        && among(&fault.namespaces, &request.namespace)
+        && among(&fault.users, identity.map_or("", |identity| &identity.user))
 }
 
 /// Whether this client may see and switch faults.

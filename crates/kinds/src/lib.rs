@@ -1,7 +1,7 @@
 //! What the API server knows of each kind: schema, defaults, validation, patch rules, printer columns.
 //!
 //! Objects are plain [`serde_json::Value`]s; one [`Resource`] per row of the table in `resources.rs` knows how to
-//! decode, default, prepare, validate, patch and print its objects. The API server is the only caller: it takes a
+//! decode, default, prepare, validate, patch and print its objects. The linter uses a part of it; the API server takes a
 //! request body through [`parse`], [`Resource::decode`], [`Resource::default`], [`Resource::prepare_create`] (or
 //! [`Resource::prepare_update`]), [`Resource::validate_create`] (or [`Resource::validate_update`]) and, for Services,
 //! [`allocate::Allocators::service`], in that order, and stores what comes out.
@@ -13,6 +13,7 @@ pub mod allocate;
 mod defaults;
 mod error;
 mod events;
+pub mod faults;
 mod fields;
 mod json;
 pub mod openapi;

@@ -17,6 +17,7 @@ use portolan_cloud::scripted;
 use serde::{Deserialize, Serialize};
 
 pub use portolan_cloud::scripted::Addresses;
+pub use portolan_kinds::faults::Fault as ApiFault;
 pub use read::{ParseError, digest, parse, render};
 
 /// Namespace of the ConfigMap.
@@ -48,48 +49,6 @@ pub enum Fault {
     Dns(DnsFault),
     /// Packets are lost or refused on the way.
     Network(NetworkFault),
-}
-
-/// Which requests to the API fail, and how. An empty list of names means all of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ApiFault {
-    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub verbs: Vec<String>,
-    /// Plural names, with the subresource behind a slash: `endpointslices`, `services/status`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub resources: Vec<String>,
-    /// Namespaces.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub namespaces: Vec<String>,
-    /// User names, `system:serviceaccount:kube-system:endpoint-controller`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub users: Vec<String>,
-    /// Only the next so many requests.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub times: Option<u32>,
-    /// The answer is held back this long.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub delay_milliseconds: u64,
-    /// The answer; without it the request goes through (late, if there is a delay).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<ApiRefusal>,
-}
-
-/// A Status that says no.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ApiRefusal {
-    /// HTTP status, 400 to 599.
-    pub code: u16,
-    /// Machine-readable reason, `Forbidden`.
-    pub reason: String,
-    /// For people.
-    pub message: String,
-    /// `Retry-After`, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_after_seconds: Option<u32>,
 }
 
 /// What the provider of load balancers does wrong; several of them add up.

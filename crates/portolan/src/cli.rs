@@ -65,13 +65,37 @@ enum Command {
     Probe(probe::Options),
 }
 
-/// How results are printed.
+/// How plain results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people.
     Text,
     /// For programs.
     Json,
+}
+
+/// How what is also kept in documents is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Paper {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// Markdown, for notes and tickets.
+    Md,
+}
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// SARIF 2.1.0, for code scanning and review.
+    Sarif,
+    /// Markdown, for issues, tickets and pull requests.
+    Md,
 }
 
 /// The options of every command that answers in words.

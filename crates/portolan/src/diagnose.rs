@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use kube::Client;
 use portolan_catalogue::Lang;
 use portolan_diagnose::{
@@ -19,7 +19,11 @@ use portolan_diagnose::{
 };
 use portolan_objects::ObjectKey;
 
-use crate::{cli, cluster::Cluster, output};
+use crate::{
+    cli::{Form, Language},
+    cluster::Cluster,
+    output,
+};
 
 /// Walks a Service from its name to a socket in a pod and names what is broken, with evidence and what to do
 ///
@@ -60,23 +64,10 @@ pub struct Options {
     #[arg(short, long)]
     watch: bool,
     /// Output format.
-    #[arg(short, long, value_enum, default_value_t = Format::Text)]
-    output: Format,
+    #[arg(short, long, value_enum, default_value_t = Form::Text)]
+    output: Form,
     #[command(flatten)]
-    language: cli::Language,
-}
-
-/// The forms of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-    /// For code scanning.
-    Sarif,
-    /// Markdown, for issues and tickets.
-    Md,
+    language: Language,
 }
 
 /// How often `--watch` looks.
@@ -171,12 +162,12 @@ impl Options {
     fn print(&self, answer: &Answer) -> Result<ExitCode> {
         let lang = self.language.get();
         match (self.output, answer) {
-            (Format::Json, Answer::One(diagnosis)) => output::print_json(diagnosis)?,
-            (Format::Json, Answer::Many(report)) => output::print_json(report)?,
-            (Format::Text, answer) => output::print(&answer.text(lang, output::colour()))?,
-            (Format::Md, Answer::One(diagnosis)) => output::print(&render::markdown(diagnosis, lang))?,
-            (Format::Md, Answer::Many(report)) => output::print(&render::report_markdown(report, lang))?,
-            (Format::Sarif, answer) => output::print_json(&render::sarif::findings(answer.findings(), lang))?,
+            (Form::Json, Answer::One(diagnosis)) => output::print_json(diagnosis)?,
+            (Form::Json, Answer::Many(report)) => output::print_json(report)?,
+            (Form::Text, answer) => output::print(&answer.text(lang, output::colour()))?,
+            (Form::Md, Answer::One(diagnosis)) => output::print(&render::markdown(diagnosis, lang))?,
+            (Form::Md, Answer::Many(report)) => output::print(&render::report_markdown(report, lang))?,
+            (Form::Sarif, answer) => output::print_json(&render::sarif::findings(answer.findings(), lang))?,
         }
         Ok(ExitCode::from(answer.exit_code()))
     }
@@ -188,7 +179,7 @@ impl Options {
         loop {
             match question.look(client, evidence).await {
                 Ok(answer) if shown.as_ref() != Some(&answer.gist()) => {
-                    if self.output == Format::Text {
+                    if self.output == Form::Text {
                         output::say(heading(shown.is_none()));
                     }
                     code = self.print(&answer)?;

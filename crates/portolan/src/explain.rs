@@ -16,7 +16,10 @@ use portolan_catalogue::{
 };
 use portolan_diagnose::lint;
 
-use crate::{cli::Language, output};
+use crate::{
+    cli::{Language, Paper},
+    output,
+};
 
 /// What is read from standard input; longer than any page of kubectl.
 const PASTE: u64 = 4 << 20;
@@ -52,21 +55,10 @@ pub struct Options {
     #[arg(long, value_enum, conflicts_with = "topic")]
     status: Option<Standing>,
     /// Output format.
-    #[arg(short, long, value_enum, default_value_t = Format::Text)]
-    output: Format,
+    #[arg(short, long, value_enum, default_value_t = Paper::Text)]
+    output: Paper,
     #[command(flatten)]
     language: Language,
-}
-
-/// How an explanation is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-    /// For notes and tickets.
-    Md,
 }
 
 /// The type of an Event.
@@ -147,7 +139,7 @@ fn paste() -> Result<String> {
 
 /// How the answer is wanted.
 struct Printer {
-    format: Format,
+    format: Paper,
     lang: Lang,
 }
 
@@ -207,9 +199,9 @@ impl Printer {
         text: impl FnOnce(usize, Style) -> String,
     ) -> Result<ExitCode> {
         match self.format {
-            Format::Json => output::print_json(value)?,
-            Format::Md => output::print(&markdown)?,
-            Format::Text => output::print(&text(output::width(), style()))?,
+            Paper::Json => output::print_json(value)?,
+            Paper::Md => output::print(&markdown)?,
+            Paper::Text => output::print(&text(output::width(), style()))?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -6,7 +6,7 @@ mod score;
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, anyhow};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use portolan_catalogue::Lang;
 use portolan_lab::{
     library::Library,
@@ -15,7 +15,11 @@ use portolan_lab::{
 };
 use serde_json::json;
 
-use crate::{cli::Language, output, signals::Signals};
+use crate::{
+    cli::{Format, Language},
+    output,
+    signals::Signals,
+};
 
 /// Breaks networks on purpose and asks the doctor
 ///
@@ -54,18 +58,12 @@ struct ListOptions {
     #[arg(long)]
     family: Option<String>,
     /// Output format.
-    #[arg(short, long, value_enum, default_value_t = ListFormat::Text)]
-    output: ListFormat,
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
     #[command(flatten)]
     language: Language,
     #[command(flatten)]
     source: Source,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ListFormat {
-    Text,
-    Json,
 }
 
 /// Runs one scenario and shows it live: the fault, the events, the diagnosis, the repair, the recovery
@@ -105,8 +103,8 @@ fn list(options: &ListOptions) -> Result<ExitCode> {
     let (library, lang) = (options.source.library()?, options.language.get());
     let chosen = choose(&library, &[], options.family.as_deref())?;
     match options.output {
-        ListFormat::Json => output::print_json(&chosen.iter().map(|scenario| entry(scenario)).collect::<Vec<_>>())?,
-        ListFormat::Text => {
+        Format::Json => output::print_json(&chosen.iter().map(|scenario| entry(scenario)).collect::<Vec<_>>())?,
+        Format::Text => {
             let mut table = comfy_table::Table::new();
             table.load_style(comfy_table::presets::NOTHING).set_header(["NAME", "FAMILY", "CAUSE", "WHAT HAPPENS"]);
             for scenario in &chosen {

@@ -10,7 +10,10 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use portolan_diagnose::lint::{self, Level, Provider, Report, render};
 
-use crate::{cli::Language, output};
+use crate::{
+    cli::{Form, Language},
+    output,
+};
 
 /// Says what is wrong with manifests before they are applied: the doctor's checks, good practice, clouds' annotations
 ///
@@ -50,23 +53,10 @@ pub struct Options {
     #[arg(long)]
     rules: bool,
     /// Output format.
-    #[arg(short, long, value_enum, default_value_t = Format::Text)]
-    output: Format,
+    #[arg(short, long, value_enum, default_value_t = Form::Text)]
+    output: Form,
     #[command(flatten)]
     language: Language,
-}
-
-/// The forms of the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-    /// SARIF 2.1.0, for code review tools.
-    Sarif,
-    /// Markdown, for pull requests.
-    Md,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -89,9 +79,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let lang = options.language.get();
     if options.rules {
         match options.output {
-            Format::Text => output::print(&render::rules(lang))?,
-            Format::Md => output::print(&render::rules_markdown(lang))?,
-            Format::Json | Format::Sarif => output::print_json(&lint::RULES.concat())?,
+            Form::Text => output::print(&render::rules(lang))?,
+            Form::Md => output::print(&render::rules_markdown(lang))?,
+            Form::Json | Form::Sarif => output::print_json(&lint::RULES.concat())?,
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -106,10 +96,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
     let hidden = options.narrow(&mut report);
     match options.output {
-        Format::Text => output::print(&render::text(&report, lang, output::colour(), hidden))?,
-        Format::Json => output::print_json(&report)?,
-        Format::Sarif => output::print_json(&render::sarif(&report, lang))?,
-        Format::Md => output::print(&render::markdown(&report, lang, hidden))?,
+        Form::Text => output::print(&render::text(&report, lang, output::colour(), hidden))?,
+        Form::Json => output::print_json(&report)?,
+        Form::Sarif => output::print_json(&render::sarif(&report, lang))?,
+        Form::Md => output::print(&render::markdown(&report, lang, hidden))?,
     }
     Ok(ExitCode::from(report.exit_code()))
 }

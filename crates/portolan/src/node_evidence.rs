@@ -3,12 +3,12 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use portolan_diagnose::evidence::{NodeEvidence, Outcome, Owner, Target, Verdict};
 use portolan_evidence::{Asked, Pods};
 use portolan_netns::Namespace;
 
-use crate::output;
+use crate::{cli::Format, output};
 
 /// Collect the kernel facts of this node: rules of the Service proxy, translated connections, listening sockets.
 ///
@@ -28,18 +28,9 @@ pub struct Options {
     /// The node's resolv.conf.
     #[arg(long, value_name = "FILE", default_value = "/etc/resolv.conf")]
     resolv_conf: PathBuf,
-    /// Output format.
-    #[arg(short, long, value_enum, default_value_t = Form::Json)]
-    output: Form,
-}
-
-/// How evidence is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
-    /// For `diagnose --evidence` and other programs.
-    Json,
-    /// For people.
-    Text,
+    /// Output format: JSON is what `diagnose --evidence` reads.
+    #[arg(short, long, value_enum, default_value_t = Format::Json)]
+    output: Format,
 }
 
 /// Collects and prints.
@@ -64,8 +55,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     };
     let evidence = runtime.block_on(portolan_evidence::collect(asked));
     match options.output {
-        Form::Json => output::print_json(&evidence)?,
-        Form::Text => output::print(&text(&evidence))?,
+        Format::Json => output::print_json(&evidence)?,
+        Format::Text => output::print(&text(&evidence))?,
     }
     Ok(ExitCode::SUCCESS)
 }

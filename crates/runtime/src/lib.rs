@@ -13,6 +13,7 @@ mod gone;
 pub mod leader;
 mod lenient;
 mod observed;
+pub mod pages;
 mod queue;
 mod reconcile;
 pub mod workqueue;

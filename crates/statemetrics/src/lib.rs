@@ -21,7 +21,7 @@ use k8s_openapi::api::{
     discovery::v1::EndpointSlice,
 };
 use kube::{Api, Client, runtime::watcher};
-use portolan_runtime::{Backoff, Inputs, Options};
+use portolan_runtime::{Backoff, Inputs, Options, pages};
 use tokio_util::sync::CancellationToken;
 
 use index::{Index, Input, Kind};
@@ -45,7 +45,9 @@ pub async fn run(client: Client, listener: TcpListener, stop: CancellationToken)
     listener.set_nonblocking(true).map_err(RunError::Listener)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(RunError::Listener)?;
     let page = Arc::new(index::Page::default());
-    let server = tokio::spawn(http::serve(listener, page.clone(), stop.clone()));
+    let shown = page.clone();
+    let answer = move |path: &str| http::answer(&shown, path);
+    let server = tokio::spawn(pages::serve(listener, answer, stop.clone()));
     watch(client, page, stop).await;
     // The server ends with the same token; a panic of it has been reported where it happened.
     drop(server.await);

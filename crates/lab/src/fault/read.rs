@@ -55,13 +55,10 @@ fn entry(index: usize, value: Value) -> Result<Fault, ParseError> {
 fn complaint(fault: &Fault) -> Option<String> {
     let nothing = |kind: &str, words: &str| Some(format!("{kind}: says nothing; give {words}"));
     match fault {
-        Fault::Api(api) => match &api.error {
-            Some(error) if !(400..600).contains(&error.code) => {
-                Some(format!("api.error.code: {} is no error; use 400 to 599", error.code))
-            }
-            None if api.delay_milliseconds == 0 => nothing("api", "error or delayMilliseconds"),
-            _ => None,
-        },
+        Fault::Api(api) if api.error.is_none() && api.delay_milliseconds == 0 => {
+            nothing("api", "error or delayMilliseconds")
+        }
+        Fault::Api(api) => api.mistake().map(|mistake| format!("api.{mistake}")),
         Fault::Cloud(cloud) if cloud.quota.is_none() && cloud.pool.is_none() && cloud.faults.is_empty() => {
             nothing("cloud", "quota, pool or faults")
         }

@@ -1,24 +1,16 @@
 //! `/metrics`, `/healthz`, `/livez`, `/readyz`: plain HTTP, read only, for a leader as for one that stands by.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
-use http::{Method, Request, Response, StatusCode, header};
-use hyper::{body::Incoming, server::conn::http1};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use http::{Response, StatusCode};
 use parking_lot::Mutex;
+use portolan_runtime::pages::{PLAIN, response};
 use prometheus_client::{encoding::text::encode, registry::Registry};
-use tokio::{net::TcpListener, task::JoinSet};
-use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tokio::net::TcpListener;
 
 /// The page's lines are OpenMetrics.
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// Probes and scrapers are few; more than this at once is a mistake of somebody.
-const CONNECTIONS: usize = 64;
-/// A client that sends nothing is left alone.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// What the process is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
@@ -61,10 +53,9 @@ impl Page {
         }
     }
 
-    fn answer(&self, method: &Method, path: &str) -> Response<String> {
-        if !matches!(*method, Method::GET | Method::HEAD) {
-            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered\n");
-        }
+    /// What the path shows.
+    pub fn answer(&self, path: &str) -> Response<String> {
+        let text = |status, words: &str| response(status, words, PLAIN);
         match path {
             "/healthz" | "/livez" => text(StatusCode::OK, "ok"),
             "/readyz" => match self.unready() {
@@ -74,7 +65,7 @@ impl Page {
             "/metrics" => {
                 let mut page = String::new();
                 match encode(&mut page, &self.registry.lock()) {
-                    Ok(()) => with_type(StatusCode::OK, page, METRICS),
+                    Ok(()) => response(StatusCode::OK, page, METRICS),
                     Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
                 }
             }
@@ -83,54 +74,11 @@ impl Page {
     }
 }
 
-fn text(status: StatusCode, words: &str) -> Response<String> {
-    with_type(status, words.to_owned(), "text/plain; charset=utf-8")
-}
-
-fn with_type(status: StatusCode, body: String, kind: &'static str) -> Response<String> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
-    response
-}
-
 /// Opens the listener.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}: choose another address with --metrics-bind-address"))
-}
-
-/// Serves until `stop`.
-pub async fn serve(listener: TcpListener, page: Arc<Page>, stop: CancellationToken) {
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => return,
-            Some(_) = connections.join_next() => continue,
-            accepted = listener.accept(), if connections.len() < CONNECTIONS => accepted,
-        };
-        match accepted {
-            Ok((stream, _)) => drop(connections.spawn(converse(TokioIo::new(stream), page.clone()))),
-            Err(error) => {
-                // Out of descriptors, most likely: others need time to close some.
-                debug!(%error, "cannot accept");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-async fn converse(stream: TokioIo<tokio::net::TcpStream>, page: Arc<Page>) {
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let response = page.answer(request.method(), request.uri().path());
-        std::future::ready(Ok::<_, Infallible>(response))
-    });
-    let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-    if let Err(error) = server.serve_connection(stream, service).await {
-        debug!(%error, "a connection ended early");
-    }
 }
 
 #[cfg(test)]
@@ -142,19 +90,18 @@ mod tests {
     #[test]
     fn readiness_follows_the_role() {
         let page = Page::new();
-        let ready = || page.answer(&Method::GET, "/readyz").status();
+        let ready = || page.answer("/readyz").status();
         assert_eq!(ready(), StatusCode::SERVICE_UNAVAILABLE);
         *page.role.lock() = Role::StandingBy("other".to_owned());
         assert_eq!(ready(), StatusCode::OK);
-        assert_eq!(page.answer(&Method::GET, "/livez").status(), StatusCode::OK);
-        assert_eq!(page.answer(&Method::POST, "/metrics").status(), StatusCode::METHOD_NOT_ALLOWED);
-        assert_eq!(page.answer(&Method::GET, "/").status(), StatusCode::NOT_FOUND);
+        assert_eq!(page.answer("/livez").status(), StatusCode::OK);
+        assert_eq!(page.answer("/").status(), StatusCode::NOT_FOUND);
     }
 
     /// What has no values yet is left out; tests/it/join.rs looks at the page of a process that works.
     #[test]
     fn the_page_has_upstreams_names_once_each() {
-        let body = Page::new().answer(&Method::GET, "/metrics").into_body();
+        let body = Page::new().answer("/metrics").into_body();
         for name in ["workqueue_unfinished_work_seconds", "process_resident_memory_bytes"] {
             assert_eq!(body.matches(&format!("# TYPE {name} ")).count(), 1, "{name} in {body}");
         }

@@ -52,7 +52,9 @@ async fn live(options: &Options, settled: Settled) -> Result<ExitCode> {
     if let Some(address) = options.serving.metrics_bind_address.0 {
         let listener = http::listen(address).await?;
         output::say(format!("metrics    http://{}/metrics", listener.local_addr()?));
-        tokio::spawn(http::serve(listener, page.clone(), serving.clone()));
+        let shown = page.clone();
+        let answer = move |path: &str| shown.answer(path);
+        tokio::spawn(portolan_runtime::pages::serve(listener, answer, serving.clone()));
     }
     tokio::spawn(memory::give_back(serving.clone()));
     let site = Joined { client, page: page.clone() };

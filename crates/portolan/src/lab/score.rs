@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use futures::StreamExt;
 use portolan_diagnose::Snapshot;
 use portolan_lab::{
@@ -19,7 +19,7 @@ use portolan_lab::{
 };
 
 use super::{Source, choose, program, runtime, until_stopped};
-use crate::{COULD_NOT_LOOK, output};
+use crate::{COULD_NOT_LOOK, cli::Paper, output};
 
 /// Runs scenarios and sums up: recall, precision, false positives, time to the finding, beside two other checkers
 ///
@@ -36,8 +36,8 @@ pub(super) struct ScoreOptions {
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     jobs: u8,
     /// Output format.
-    #[arg(short, long, value_enum, default_value_t = ScoreFormat::Text)]
-    output: ScoreFormat,
+    #[arg(short, long, value_enum, default_value_t = Paper::Text)]
+    output: Paper,
     /// Keep the snapshot and the record of each run here.
     #[arg(long, value_name = "DIR", conflicts_with = "from")]
     keep: Option<PathBuf>,
@@ -51,13 +51,6 @@ pub(super) struct ScoreOptions {
     source: Source,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ScoreFormat {
-    Text,
-    Json,
-    Md,
-}
-
 /// Runs or reads, and prints.
 pub(super) fn run(options: &ScoreOptions) -> Result<ExitCode> {
     let library = options.source.library()?;
@@ -68,9 +61,9 @@ pub(super) fn run(options: &ScoreOptions) -> Result<ExitCode> {
     };
     let score = Score::of(records);
     match options.output {
-        ScoreFormat::Text => output::print(&score::text(&score))?,
-        ScoreFormat::Md => output::print(&score::markdown(&score))?,
-        ScoreFormat::Json => output::print_json(&score)?,
+        Paper::Text => output::print(&score::text(&score))?,
+        Paper::Md => output::print(&score::markdown(&score))?,
+        Paper::Json => output::print_json(&score)?,
     }
     Ok(match (score.total.not_run > 0, score.reached) {
         (true, _) => ExitCode::from(COULD_NOT_LOOK),

@@ -3,8 +3,7 @@
 use std::{collections::BTreeSet, io};
 
 use anyhow::{Context, Result};
-use portolan_apiserver::faults as api;
-use portolan_lab::fault::{ApiFault, DnsAnswer, HeldPort, Transport};
+use portolan_lab::fault::{DnsAnswer, HeldPort, Transport};
 
 use super::{Setting, network};
 use crate::{
@@ -20,8 +19,7 @@ use crate::{
 pub async fn apply(machinery: &mut Machinery, setting: &Setting) -> Result<()> {
     match setting {
         Setting::Api(faults) => {
-            let faults = faults.iter().map(api_fault).collect();
-            machinery.server.faults().declare(faults).map_err(anyhow::Error::msg)?;
+            machinery.server.faults().declare(faults.clone()).map_err(anyhow::Error::msg)?;
         }
         Setting::Cloud(script) => machinery.cloud.set(script.clone()),
         Setting::Silent(parts) => machinery.server.faults().silence(users(machinery, parts)),
@@ -92,23 +90,5 @@ const fn trouble(answer: DnsAnswer) -> portolan_dns::Trouble {
         DnsAnswer::ServerFailure => portolan_dns::Trouble::ServerFailure,
         DnsAnswer::NoSuchName => portolan_dns::Trouble::NoSuchName,
         DnsAnswer::Silent => portolan_dns::Trouble::Silent,
-    }
-}
-
-/// The fault in the server's own form: a shell does not know the other's types.
-fn api_fault(fault: &ApiFault) -> api::Fault {
-    api::Fault {
-        verbs: fault.verbs.clone(),
-        resources: fault.resources.clone(),
-        namespaces: fault.namespaces.clone(),
-        users: fault.users.clone(),
-        times: fault.times,
-        delay_milliseconds: fault.delay_milliseconds,
-        error: fault.error.as_ref().map(|error| api::Refusal {
-            code: error.code,
-            reason: error.reason.clone(),
-            message: error.message.clone(),
-            retry_after_seconds: error.retry_after_seconds,
-        }),
     }
 }
