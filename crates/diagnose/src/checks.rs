@@ -21,6 +21,7 @@ mod slices;
 mod socket;
 mod source_ranges;
 mod topology;
+mod trouble;
 pub(crate) mod ways;
 
 use portolan_objects::ObjectKey;

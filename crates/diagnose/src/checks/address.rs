@@ -8,14 +8,14 @@ mod family;
 mod headless;
 mod node_port;
 
-use k8s_openapi::api::core::v1::Event;
-use portolan_objects::service;
+use k8s_openapi::api::core::v1::{Event, Service};
+use portolan_objects::{ObjectKey, service};
 
 use super::Outcome;
 use crate::{
-    Words,
+    Scope, Words,
     history::{count, last_seen, message, seconds_between},
-    view::View,
+    view::{View, join_some},
     words::words,
 };
 
@@ -52,6 +52,20 @@ pub(super) fn check(view: &View<'_>, hints: &mut Vec<Words>) -> Outcome {
         false => words!("cluster IP {inside}", "集群 IP {inside}"),
     };
     Outcome::Ok(summary, proof)
+}
+
+/// The other Services that hold what this one holds, and how to call them; `None` if nobody else does. The repair loop's event
+/// alone counts where the others may be out of sight.
+fn rivals(view: &View<'_>, owners: &[&Service], event: Option<&Event>) -> Option<(Vec<ObjectKey>, Words)> {
+    let others: Vec<ObjectKey> =
+        owners.iter().map(|owner| ObjectKey::of(*owner)).filter(|other| *other != view.key).collect();
+    let names: Vec<String> = others.iter().map(ToString::to_string).collect();
+    let called = match (names.is_empty(), event.is_some() && view.snapshot.scope != Scope::Cluster) {
+        (false, _) => Words { en: join_some(&names, 3), zh: join_some(&names, 3) },
+        (true, true) => words!("another Service", "另一个 Service"),
+        (true, false) => return None,
+    };
+    Some((others, called))
 }
 
 /// The newest event of a repair loop with this reason that names `what`, if it was said a short time ago.

@@ -1,12 +1,12 @@
 //! What is selected runs: at least one pod has an address and a running container.
 //!
-//! Called by the walk along the chart. Pods without end are told apart by what holds them up (`trouble`); a Service
+//! Called by the walk along the chart. Pods without end are told apart by what holds them up (`held_up`); a Service
 //! without pods, or whose pods are all on their way out, by what should make new ones (`absent`).
 
 mod absent;
+mod held_up;
 mod host_port;
 mod network;
-mod trouble;
 mod waiting;
 
 use std::collections::BTreeMap;
@@ -14,15 +14,14 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use portolan_objects::pod;
 
-use self::trouble::Trouble;
-use super::{Outcome, maker};
+use super::{Outcome, maker, trouble::Trouble};
 use crate::{
     Evidence, Finding, LinkId, Words,
     view::{View, counted, name, pod_object},
     words::words,
 };
 
-pub(super) use trouble::lost_node;
+pub(super) use held_up::lost_node;
 pub(super) use waiting::{ended_before, restarting};
 
 /// Hints about single pods before the rest is only counted.
@@ -79,7 +78,7 @@ fn some_do_not(view: &View<'_>, live: &[&Pod], hints: &mut Vec<Words>) {
     for (told, pod) in down.enumerate() {
         if told >= HINTS {
             untold += 1;
-        } else if let Some(trouble) = trouble::of(view, pod) {
+        } else if let Some(trouble) = held_up::of(view, pod) {
             let (pod_name, what) = (name(*pod), trouble.what);
             hints.push(Words {
                 en: format!("pod {pod_name} does not run: {}", what.en),
@@ -98,7 +97,7 @@ fn none_runs(view: &View<'_>, live: &[&Pod]) -> Vec<Finding> {
     let mut order: Vec<&Pod> = live.to_vec();
     order.sort_by_key(|pod| pod::is_terminating(pod));
     let mut troubles: Vec<(&Pod, Trouble)> =
-        order.iter().filter_map(|pod| Some((*pod, trouble::of(view, pod)?))).collect();
+        order.iter().filter_map(|pod| Some((*pod, held_up::of(view, pod)?))).collect();
     if troubles.iter().any(|(_, trouble)| !trouble.vague) {
         troubles.retain(|(_, trouble)| !trouble.vague);
     }
@@ -119,19 +118,11 @@ fn held_up(total: usize, trouble: Trouble, pod: &Pod, maker: Option<String>) -> 
     let pod_name = name(pod);
     let (en, zh) = (&trouble.what.en, &trouble.what.zh);
     let title = words!("none of {pods} runs; {pod_name}: {en}", "{total} 个 Pod 都没有运行；{pod_name}：{zh}");
-    let mut finding = Finding::new(trouble.code, LinkId::Pods, title).proven_by(trouble.evidence);
-    if let Some(step) = trouble.because {
-        finding = finding.leads_to(step);
-    }
-    finding = finding
-        .leads_to(words!("no pod can answer", "没有可以响应的 Pod"))
-        .leads_to(words!("connections to the Service are refused", "访问该 Service 的连接被拒绝"));
-    for (what, commands) in trouble.remedies {
-        finding = finding.remedy(what, commands);
-    }
-    finding.reason = trouble.reason;
-    finding.subject = trouble.subject.or(maker);
-    finding
+    let follows = [
+        words!("no pod can answer", "没有可以响应的 Pod"),
+        words!("connections to the Service are refused", "访问该 Service 的连接被拒绝"),
+    ];
+    trouble.finding(LinkId::Pods, title, follows, maker)
 }
 
 /// No pod says what holds it up: it has only just been made, or its node says nothing.

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::Pod;
 use portolan_objects::{pod, service};
 
-use self::why::{Why, why};
-use super::{Outcome, maker, pods};
+use self::why::why;
+use super::{Outcome, maker, pods, trouble::Trouble};
 use crate::{
     Finding, LinkId, Words,
     view::{View, counted, name},
@@ -87,7 +87,7 @@ fn held_by_the_old(view: &View<'_>, live: &[&Pod], hints: &mut Vec<Words>) -> Op
 
 /// One finding for each lost node, and one for the pods whose trouble is their own.
 fn none_ready(view: &View<'_>, unready: &[&Pod]) -> Vec<Finding> {
-    let mut by_subject: BTreeMap<Option<String>, Vec<(&Pod, Why)>> = BTreeMap::new();
+    let mut by_subject: BTreeMap<Option<String>, Vec<(&Pod, Trouble)>> = BTreeMap::new();
     for pod in unready.iter().copied() {
         let why = why(view, pod);
         by_subject.entry(why.subject.clone()).or_default().push((pod, why));
@@ -97,29 +97,20 @@ fn none_ready(view: &View<'_>, unready: &[&Pod]) -> Vec<Finding> {
     by_subject.into_values().filter_map(|group| because(total, group, maker.clone())).collect()
 }
 
-fn because(total: usize, mut group: Vec<(&Pod, Why)>, maker: Option<String>) -> Option<Finding> {
+fn because(total: usize, mut group: Vec<(&Pod, Trouble)>, maker: Option<String>) -> Option<Finding> {
     // A probe whose event is there says more than one whose event has expired, and pods that stay more than those that go.
     group.sort_by_key(|(pod, why)| (pod::is_terminating(pod), why.vague));
     let mut group = group.into_iter();
-    let (pod, first) = group.next()?;
+    let (pod, mut first) = group.next()?;
     let (pods, _) = counted(total);
     let (pod, en, zh) = (name(pod), &first.what.en, &first.what.zh);
     let title = words!("none of {pods} is ready; {pod}: {en}", "{total} 个 Pod 都未就绪；{pod}：{zh}");
-    let mut finding = Finding::new(first.code, LinkId::Readiness, title)
-        .proven_by(first.evidence)
-        .proven_by(group.take(2).flat_map(|(_, why)| why.evidence));
-    if let Some(step) = first.because {
-        finding = finding.leads_to(step);
-    }
-    finding = finding
-        .leads_to(words!("pods that are not ready get no traffic", "未就绪的 Pod 不接收流量"))
-        .leads_to(words!("connections to the Service are refused", "访问该 Service 的连接被拒绝"));
-    for (what, commands) in first.remedies {
-        finding = finding.remedy(what, commands);
-    }
-    finding.reason = first.reason;
-    finding.subject = first.subject.or(maker);
-    Some(finding)
+    first.evidence.extend(group.take(2).flat_map(|(_, why)| why.evidence));
+    let follows = [
+        words!("pods that are not ready get no traffic", "未就绪的 Pod 不接收流量"),
+        words!("connections to the Service are refused", "访问该 Service 的连接被拒绝"),
+    ];
+    Some(first.finding(LinkId::Readiness, title, follows, maker))
 }
 
 /// Every pod counts as ready, whatever it says itself. That is meant for peers that look for each other by DNS; behind
@@ -147,7 +138,7 @@ fn published(view: &View<'_>, ready: &[&Pod], unready: &[&Pod], hints: &mut Vec<
     Outcome::broken(surprise(view, total, staying.len(), pod, why).proven_by([setting]))
 }
 
-fn surprise(view: &View<'_>, total: usize, count: usize, pod: &Pod, why: Why) -> Finding {
+fn surprise(view: &View<'_>, total: usize, count: usize, pod: &Pod, why: Trouble) -> Finding {
     let (all, _) = counted(total);
     let (pod, en, zh, service) = (name(pod), &why.what.en, &why.what.zh, view.name());
     let title = words!(

@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use k8s_openapi::api::{core::v1::Service, networking::v1::IPAddress};
+use k8s_openapi::api::networking::v1::IPAddress;
 use portolan_objects::{Family, ObjectKey, service};
 
-use super::{repair_event, repeats};
+use super::{repair_event, repeats, rivals};
 use crate::{
     Evidence, Finding, LinkId, Words,
     history::evidence,
-    view::{View, join_some, name},
+    view::{View, name},
     words::words,
 };
 
@@ -52,32 +52,26 @@ pub(super) fn check(view: &View<'_>, hints: &mut Vec<Words>) -> Option<Finding> 
 
 fn duplicate(view: &View<'_>, address: IpAddr) -> Option<Finding> {
     let owners = view.index.cluster_ip_owners(address);
-    let others: Vec<&&Service> = owners.iter().filter(|other| ObjectKey::of(**other) != view.key).collect();
     let ip = address.to_string();
     let event = repair_event(view, "ClusterIPAlreadyAllocated", &ip);
-    // The event alone counts where the other Service may be out of sight.
-    if others.is_empty() && (event.is_none() || view.snapshot.scope == crate::Scope::Cluster) {
-        return None;
-    }
-    let names: Vec<String> = others.iter().map(|other| ObjectKey::of(**other).to_string()).collect();
-    let (en, zh) = match names.is_empty() {
-        true => ("another Service".to_owned(), "另一个 Service".to_owned()),
-        false => (join_some(&names, 3), join_some(&names, 3)),
-    };
+    let (others, called) = rivals(view, owners, event)?;
+    let (en, zh) = (&called.en, &called.zh);
     let title = words!("cluster IP {ip} belongs to {en} as well", "集群 IP {ip} 同时属于 {zh}");
-    let finding =
-        Finding::new("cluster-ip-duplicate", LinkId::Address, title)
-            .subject(format!("ipaddress/{ip}"))
-            .proven_by([view.field("spec.clusterIP", ip.clone())])
-            .proven_by(others.iter().take(3).map(|other| {
-                Evidence::new(format!("service/{}", ObjectKey::of(**other)), "spec.clusterIP", ip.clone())
-            }))
-            .proven_by(event.map(|event| evidence(event, view.now)))
-            .leads_to(words!(
-                "proxies have one rule per address and port: traffic of one Service goes to the pods of the other",
-                "代理对每个地址和端口只有一条规则：一个 Service 的流量会到另一个的 Pod"
-            ))
-            .explained_by("ClusterIPAlreadyAllocated");
+    let finding = Finding::new("cluster-ip-duplicate", LinkId::Address, title)
+        .subject(format!("ipaddress/{ip}"))
+        .proven_by([view.field("spec.clusterIP", ip.clone())])
+        .proven_by(
+            others
+                .iter()
+                .take(3)
+                .map(|other| Evidence::new(format!("service/{}", other), "spec.clusterIP", ip.clone())),
+        )
+        .proven_by(event.map(|event| evidence(event, view.now)))
+        .leads_to(words!(
+            "proxies have one rule per address and port: traffic of one Service goes to the pods of the other",
+            "代理对每个地址和端口只有一条规则：一个 Service 的流量会到另一个的 Pod"
+        ))
+        .explained_by("ClusterIPAlreadyAllocated");
     Some(again(finding, view))
 }
 

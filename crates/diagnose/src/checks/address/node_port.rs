@@ -1,13 +1,13 @@
 //! Node ports: nobody else's, within the range, recorded.
 
-use k8s_openapi::api::core::v1::{Event, Service};
-use portolan_objects::{ObjectKey, Protocol, service};
+use k8s_openapi::api::core::v1::Event;
+use portolan_objects::{Protocol, service};
 
-use super::{repair_event, repeats};
+use super::{repair_event, repeats, rivals};
 use crate::{
     Evidence, Finding, LinkId, Words,
     history::{evidence, message},
-    view::{View, join_some},
+    view::View,
     words::words,
 };
 
@@ -49,23 +49,16 @@ fn ports(view: &View<'_>) -> Vec<Port> {
 fn duplicate(view: &View<'_>, port: &Port) -> Option<Finding> {
     let Port { number, protocol, field } = port;
     let owners = view.index.node_port_owners(*number, *protocol);
-    let others: Vec<&&Service> = owners.iter().filter(|other| ObjectKey::of(**other) != view.key).collect();
     let event = repair_event(view, "PortAlreadyAllocated", &number.to_string());
-    if others.is_empty() && (event.is_none() || view.snapshot.scope == crate::Scope::Cluster) {
-        return None;
-    }
-    let names: Vec<String> = others.iter().map(|other| ObjectKey::of(**other).to_string()).collect();
-    let (en, zh) = match names.is_empty() {
-        true => ("another Service".to_owned(), "另一个 Service".to_owned()),
-        false => (join_some(&names, 3), join_some(&names, 3)),
-    };
+    let (others, called) = rivals(view, owners, event)?;
+    let (en, zh) = (&called.en, &called.zh);
     let title =
         words!("node port {number}/{protocol} belongs to {en} as well", "节点端口 {number}/{protocol} 同时属于 {zh}");
     let finding = Finding::new("node-port-duplicate", LinkId::Address, title)
         .subject(format!("nodeport/{number}"))
         .proven_by([view.field(field, number.to_string())])
         .proven_by(others.iter().take(3).map(|other| {
-            Evidence::new(format!("service/{}", ObjectKey::of(**other)), "spec.ports[*].nodePort", number.to_string())
+            Evidence::new(format!("service/{}", other), "spec.ports[*].nodePort", number.to_string())
         }))
         .proven_by(event.map(|event| evidence(event, view.now)))
         .leads_to(words!(

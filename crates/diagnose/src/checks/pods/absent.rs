@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{Event, Pod};
 use portolan_objects::{pod, service};
 
-use super::{host_port, phase, trouble::lost_node};
+use super::{held_up::lost_node, host_port, phase};
 use crate::{
     Evidence, Finding, LinkId, Words, Workload,
     checks::{Outcome, maker},

@@ -6,7 +6,7 @@
 use k8s_openapi::api::core::v1::{ContainerPort, Event, Pod};
 use portolan_objects::{Protocol, pod};
 
-use super::trouble::Trouble;
+use super::super::trouble::Trouble;
 use crate::{
     Evidence,
     history::{evidence, message},

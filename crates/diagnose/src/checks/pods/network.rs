@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use portolan_objects::pod;
 
-use super::trouble::Trouble;
+use super::super::trouble::Trouble;
 use crate::{
     Evidence,
     checks::name::node as resolv_conf,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
 use portolan_objects::pod;
 
-use super::trouble::Trouble;
+use super::super::trouble::Trouble;
 use crate::{
     Evidence,
     history::{age, evidence, message},

@@ -1,4 +1,4 @@
-//! Why one pod is not ready, the deepest cause first.
+//! Trouble one pod is not ready, the deepest cause first.
 
 use k8s_openapi::{
     api::core::v1::{Container, ContainerStatus, Pod, Probe},
@@ -6,7 +6,7 @@ use k8s_openapi::{
 };
 use portolan_objects::pod;
 
-use super::pods;
+use super::{super::trouble::Trouble, pods};
 use crate::{
     Evidence, Words,
     history::{age, evidence, message},
@@ -14,35 +14,7 @@ use crate::{
     words::words,
 };
 
-/// Why one pod is not ready.
-pub(super) struct Why {
-    pub(super) code: &'static str,
-    /// The object at fault, if it is not the pod.
-    pub(super) subject: Option<String>,
-    pub(super) what: Words,
-    /// What that means, if it does not follow at once.
-    pub(super) because: Option<Words>,
-    pub(super) evidence: Vec<Evidence>,
-    pub(super) remedies: Vec<(Words, Vec<String>)>,
-    pub(super) reason: Option<String>,
-    /// Only the state is known, not what led to it.
-    pub(super) vague: bool,
-}
-
-impl Why {
-    fn new(code: &'static str, what: Words, evidence: Vec<Evidence>) -> Self {
-        let (subject, because, remedies, reason) = (None, None, Vec::new(), None);
-        Self { code, subject, what, because, evidence, remedies, reason, vague: false }
-    }
-
-    #[must_use]
-    fn remedy(mut self, what: Words, commands: impl IntoIterator<Item = String>) -> Self {
-        self.remedies.push((what, commands.into_iter().collect()));
-        self
-    }
-}
-
-pub(super) fn why(view: &View<'_>, pod: &Pod) -> Why {
+pub(super) fn why(view: &View<'_>, pod: &Pod) -> Trouble {
     lost_node(view, pod)
         .or_else(|| terminating(view, pod))
         .or_else(|| restarting(view, pod))
@@ -64,24 +36,19 @@ fn ready_evidence(pod: &Pod) -> Evidence {
     Evidence::new(pod_object(pod), "status.conditions[Ready]", value)
 }
 
-fn lost_node(view: &View<'_>, pod: &Pod) -> Option<Why> {
-    let trouble = pods::lost_node(view, pod)?;
-    let mut why = Why::new(trouble.code, trouble.what, trouble.evidence);
+fn lost_node(view: &View<'_>, pod: &Pod) -> Option<Trouble> {
+    let mut why = pods::lost_node(view, pod)?;
     why.evidence.insert(0, ready_evidence(pod));
-    why.subject = trouble.subject;
-    why.because = trouble.because;
-    why.remedies = trouble.remedies;
-    why.reason = trouble.reason;
     Some(why)
 }
 
-fn terminating(view: &View<'_>, pod: &Pod) -> Option<Why> {
+fn terminating(view: &View<'_>, pod: &Pod) -> Option<Trouble> {
     let deleted = pod.metadata.deletion_timestamp.as_ref()?;
     // The timestamp is when the grace period ends, so it may lie ahead.
     let grace = pod.metadata.deletion_grace_period_seconds.unwrap_or(30);
     let proof = vec![Evidence::new(pod_object(pod), "metadata.deletionTimestamp", deleted.0.to_string())];
     let what = words!("it is being stopped (grace period {grace} s)", "正在停止（宽限期 {grace} 秒）");
-    let why = Why::new("pods-terminating", what, proof).remedy(
+    let why = Trouble::new("pods-terminating", what, proof).remedy(
         words!(
             "Wait for the pods that take their place, or see why there are none.",
             "等待替代的 Pod，或查看为何没有。"
@@ -92,7 +59,7 @@ fn terminating(view: &View<'_>, pod: &Pod) -> Option<Why> {
 }
 
 /// It runs for a moment between two crashes.
-fn restarting(view: &View<'_>, pod: &Pod) -> Option<Why> {
+fn restarting(view: &View<'_>, pod: &Pod) -> Option<Trouble> {
     let status = pods::restarting(pod, view.now)?;
     let ended = pods::ended_before(status)?;
     let (container, restarts, exit) = (&status.name, status.restart_count, ended.exit_code);
@@ -115,7 +82,7 @@ fn restarting(view: &View<'_>, pod: &Pod) -> Option<Why> {
         "container {container} ends again and again (exit code {exit}{reason}, {restarts} restarts)",
         "容器 {container} 反复退出（退出码 {exit}{reason}，已重启 {restarts} 次）"
     );
-    let mut why = Why::new("pods-crash-looping", what, proof).remedy(
+    let mut why = Trouble::new("pods-crash-looping", what, proof).remedy(
         words!("Read why it ended.", "查看它退出的原因。"),
         [view.kubectl(&format!("logs {} -c {container} --previous", name(pod)))],
     );
@@ -147,7 +114,7 @@ fn field(container: &Container, what: &str) -> String {
 }
 
 /// Its startup probe has not passed; the readiness probe waits for that.
-fn starting(view: &View<'_>, pod: &Pod) -> Option<Why> {
+fn starting(view: &View<'_>, pod: &Pod) -> Option<Trouble> {
     let container = unready(pod, |container| container.startup_probe.is_some())?;
     let name_of = &container.name;
     let waits = |status: &ContainerStatus| status.name == *name_of && status.started == Some(false);
@@ -169,7 +136,7 @@ fn starting(view: &View<'_>, pod: &Pod) -> Option<Why> {
         "container {name_of} has not passed its startup probe {probe}{detail}",
         "容器 {name_of} 尚未通过启动探针 {probe}{detail}"
     );
-    let mut why = Why::new("readiness-probe-not-passed", what, proof).remedy(
+    let mut why = Trouble::new("readiness-probe-not-passed", what, proof).remedy(
         words!("See how far the start has come.", "查看启动进行到哪一步。"),
         [view.kubectl(&format!("logs {} -c {name_of}", name(pod)))],
     );
@@ -177,7 +144,7 @@ fn starting(view: &View<'_>, pod: &Pod) -> Option<Why> {
     Some(why)
 }
 
-fn failing_probe(view: &View<'_>, pod: &Pod) -> Option<Why> {
+fn failing_probe(view: &View<'_>, pod: &Pod) -> Option<Trouble> {
     let probed = unready(pod, |container| container.readiness_probe.is_some())?;
     let (container, object) = (&probed.name, pod_object(pod));
     let probe = probed.readiness_probe.as_ref();
@@ -190,7 +157,7 @@ fn failing_probe(view: &View<'_>, pod: &Pod) -> Option<Why> {
             "container {container} has not passed its readiness probe {shown} ({since})",
             "容器 {container} 尚未通过就绪探针 {shown}（{since}）"
         );
-        let mut why = Why::new("readiness-probe-not-passed", what, proof).remedy(
+        let mut why = Trouble::new("readiness-probe-not-passed", what, proof).remedy(
             words!("See what the probe meets.", "查看探针的实际结果。"),
             [view.kubectl(&format!("describe {object}"))],
         );
@@ -200,7 +167,7 @@ fn failing_probe(view: &View<'_>, pod: &Pod) -> Option<Why> {
     proof.push(evidence(event, view.now));
     let text = outcome(message(event));
     let what = words!("readiness probe {shown} fails: {text}", "就绪探针 {shown} 失败：{text}");
-    let mut why = Why::new("readiness-probe-failing", what, proof);
+    let mut why = Trouble::new("readiness-probe-failing", what, proof);
     let undeclared = probe.and_then(|probe| undeclared(probed, probe));
     if let Some(ports) = &undeclared {
         why.evidence.push(Evidence::new(&object, field(probed, "ports"), ports));
@@ -305,7 +272,7 @@ fn describe(probe: &Probe) -> String {
     probe.grpc.as_ref().map(|grpc| format!("grpc :{}", grpc.port)).unwrap_or_default()
 }
 
-fn unmet_gate(view: &View<'_>, pod: &Pod) -> Option<Why> {
+fn unmet_gate(view: &View<'_>, pod: &Pod) -> Option<Trouble> {
     let gates = pod.spec.as_ref()?.readiness_gates.as_ref()?;
     let unmet: Vec<String> = gates
         .iter()
@@ -321,14 +288,14 @@ fn unmet_gate(view: &View<'_>, pod: &Pod) -> Option<Why> {
         Evidence::new(&object, format!("status.conditions[{gate}]"), state),
     ];
     let what = words!("its readiness gate {list} is not met", "就绪门控 {list} 未满足");
-    let why = Why::new("readiness-gate-unmet", what, proof).remedy(
+    let why = Trouble::new("readiness-gate-unmet", what, proof).remedy(
         words!("Ask the controller that sets this condition.", "检查设置该条件的控制器。"),
         [view.kubectl(&format!("describe {object}"))],
     );
     Some(why)
 }
 
-fn containers_not_ready(view: &View<'_>, pod: &Pod) -> Why {
+fn containers_not_ready(view: &View<'_>, pod: &Pod) -> Trouble {
     let unready: Vec<String> =
         containers(pod).filter(|status| !status.ready).map(|status| status.name.clone()).collect();
     let what = match unready.is_empty() {
@@ -338,7 +305,7 @@ fn containers_not_ready(view: &View<'_>, pod: &Pod) -> Why {
             words!("container {list} is not ready", "容器 {list} 未就绪")
         }
     };
-    let mut why = Why::new("pods-not-ready", what, vec![ready_evidence(pod)]).remedy(
+    let mut why = Trouble::new("pods-not-ready", what, vec![ready_evidence(pod)]).remedy(
         words!("Look at the pod's own events.", "查看 Pod 自身的事件。"),
         [view.kubectl(&format!("describe {}", pod_object(pod)))],
     );

@@ -3,9 +3,9 @@
 use k8s_openapi::api::core::v1::Pod;
 use portolan_objects::pod;
 
-use super::{host_port, network, phase, waiting};
+use super::{super::trouble::Trouble, host_port, network, phase, waiting};
 use crate::{
-    Evidence, Words,
+    Evidence,
     history::{evidence, message, seconds_between},
     view::{View, condition, containers, name, node_ready, pod_object},
     words::words,
@@ -13,58 +13,6 @@ use crate::{
 
 /// Pods younger than this many seconds may still be waiting for their turn.
 const YOUNG: i64 = 15;
-
-/// Why one pod does not run.
-pub(in super::super) struct Trouble {
-    pub(in super::super) code: &'static str,
-    /// The object at fault, if it is not the pod.
-    pub(in super::super) subject: Option<String>,
-    /// What happened to the pod, without its name.
-    pub(in super::super) what: Words,
-    /// What that means, if it does not follow at once.
-    pub(in super::super) because: Option<Words>,
-    pub(in super::super) evidence: Vec<Evidence>,
-    pub(in super::super) remedies: Vec<(Words, Vec<String>)>,
-    pub(in super::super) reason: Option<String>,
-    /// Only that nothing happens is known. Events get lost, so what is known of another pod counts for this one too.
-    pub(in super::super) vague: bool,
-}
-
-impl Trouble {
-    pub(super) fn new(code: &'static str, what: Words, evidence: Vec<Evidence>) -> Self {
-        Self { code, subject: None, what, because: None, evidence, remedies: Vec::new(), reason: None, vague: false }
-    }
-
-    #[must_use]
-    fn vague(mut self) -> Self {
-        self.vague = true;
-        self
-    }
-
-    #[must_use]
-    pub(super) fn remedy(mut self, what: Words, commands: Vec<String>) -> Self {
-        self.remedies.push((what, commands));
-        self
-    }
-
-    #[must_use]
-    pub(super) fn because(mut self, step: Words) -> Self {
-        self.because = Some(step);
-        self
-    }
-
-    #[must_use]
-    pub(super) fn reason(mut self, reason: impl Into<String>) -> Self {
-        self.reason = Some(reason.into());
-        self
-    }
-
-    #[must_use]
-    pub(super) fn subject(mut self, object: impl Into<String>) -> Self {
-        self.subject = Some(object.into());
-        self
-    }
-}
 
 pub(super) fn of(view: &View<'_>, pod: &Pod) -> Option<Trouble> {
     lost_node(view, pod)
