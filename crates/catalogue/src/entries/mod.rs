@@ -30,7 +30,10 @@ mod workloads;
 use std::sync::LazyLock;
 
 use crate::lang::{Text, text};
-use crate::{Alias, Bound, Check, Entry, Message, Misreading, Remedy, Versions};
+use crate::{
+    Alias, Api, Bound, Category, Chain, Check, Entry, Harm, Impact, Message, Misreading, Portolan, Remedies, Remedy,
+    Severity, Status, Versions,
+};
 
 /// Every entry: those that have a [`crate::Reason`] in the order of [`crate::Reason::ALL`], then those of others.
 pub fn entries() -> &'static [Entry] {
@@ -70,6 +73,34 @@ pub fn entries() -> &'static [Entry] {
 
 /// Where an entry fills in its own text later.
 const NOTHING: Text = text("", "");
+
+/// An entry that says nothing yet: each group names in it what its entries have in common.
+const BLANK: Entry = Entry {
+    name: "",
+    reason: None,
+    severity: Severity::Warning,
+    category: Category::LoadBalancer,
+    status: Status::Current,
+    portolan: Portolan { emits: false, when: NOTHING },
+    emitter: "",
+    object: "",
+    api: Api::Core,
+    versions: Versions::NEVER,
+    summary: NOTHING,
+    messages: &[],
+    patterns: &[],
+    meaning: NOTHING,
+    frequency: NOTHING,
+    place: None,
+    impact: Impact { harm: Harm::None, who: NOTHING },
+    chain: Chain { before: NOTHING, after: NOTHING },
+    checks: &[],
+    remedies: Remedies::Steps(&[]),
+    misreadings: &[],
+    aliases: &[],
+    scenario: None,
+    see_also: &[],
+};
 
 /// The look at a Service's Events that most entries begin with.
 const DESCRIBE_SERVICE: Check = check(

@@ -2,10 +2,10 @@
 //!
 //! Source: `pkg/k8s/events.go`, `controllers/service/service_controller.go` and `pkg/targetgroupbinding/resource_manager.go`.
 
-use super::super::{DESCRIBE_SERVICE, DIAGNOSE, NOTHING, alias, check, frequency, message, place, remedy};
+use super::super::{BLANK, DESCRIBE_SERVICE, DIAGNOSE, alias, check, frequency, message, place, remedy};
 use crate::lang::text;
 use crate::vendor::Trouble;
-use crate::{Api, Category, Chain, Entry, Harm, Impact, Pattern, Portolan, Remedies, Severity, Status, Versions};
+use crate::{Category, Chain, Entry, Harm, Impact, Pattern, Portolan, Remedies, Severity, Status, Versions};
 
 pub(super) const ENTRIES: &[Entry] = &[
     FAILED_BUILD_MODEL,
@@ -21,9 +21,6 @@ pub(super) const ENTRIES: &[Entry] = &[
 
 /// What they have in common; each fills in the rest.
 const COMMON: Entry = Entry {
-    name: "",
-    reason: None,
-    severity: Severity::Warning,
     category: Category::LoadBalancer,
     status: Status::ThirdParty { by: "the AWS Load Balancer Controller" },
     portolan: Portolan {
@@ -31,22 +28,9 @@ const COMMON: Entry = Entry {
     },
     emitter: "service",
     object: "Service",
-    api: Api::Core,
     versions: Versions::NEVER,
-    summary: NOTHING,
-    messages: &[],
-    patterns: &[],
-    meaning: NOTHING,
-    frequency: NOTHING,
-    place: None,
-    impact: Impact { harm: Harm::None, who: NOTHING },
-    chain: Chain { before: NOTHING, after: NOTHING },
     checks: &[DESCRIBE_SERVICE, DIAGNOSE],
-    remedies: Remedies::Steps(&[]),
-    misreadings: &[],
-    aliases: &[],
-    scenario: None,
-    see_also: &[],
+    ..BLANK
 };
 
 const FAILED_BUILD_MODEL: Entry = Entry {

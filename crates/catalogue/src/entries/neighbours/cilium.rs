@@ -3,7 +3,7 @@
 //!
 //! Source: `operator/pkg/lbipam/lbipam.go` of Cilium.
 
-use super::super::{DIAGNOSE, NOTHING, alias, check, frequency, message, place, remedy};
+use super::super::{BLANK, DIAGNOSE, alias, check, frequency, message, place, remedy};
 use crate::lang::text;
 use crate::{Api, Category, Chain, Entry, Harm, Impact, Pattern, Portolan, Remedies, Severity, Status, Versions};
 
@@ -12,9 +12,6 @@ pub(super) const ENTRIES: &[Entry] =
 
 /// What they have in common; each fills in the rest.
 const COMMON: Entry = Entry {
-    name: "",
-    reason: None,
-    severity: Severity::Warning,
     category: Category::LoadBalancer,
     status: Status::ThirdParty { by: "Cilium" },
     portolan: Portolan {
@@ -28,14 +25,6 @@ const COMMON: Entry = Entry {
     object: "Service",
     api: Api::Condition,
     versions: Versions::NEVER,
-    summary: NOTHING,
-    messages: &[],
-    patterns: &[],
-    meaning: NOTHING,
-    frequency: NOTHING,
-    place: None,
-    impact: Impact { harm: Harm::None, who: NOTHING },
-    chain: Chain { before: NOTHING, after: NOTHING },
     checks: &[
         check(
             "The condition, with its reason and text.",
@@ -44,11 +33,7 @@ const COMMON: Entry = Entry {
         ),
         DIAGNOSE,
     ],
-    remedies: Remedies::Steps(&[]),
-    misreadings: &[],
-    aliases: &[],
-    scenario: None,
-    see_also: &[],
+    ..BLANK
 };
 
 const NO_POOL: Entry = Entry {

@@ -2,17 +2,14 @@
 //!
 //! Source: `gce_loadbalancer.go` and `gce_util.go` of `k8s.io/cloud-provider-gcp/providers`.
 
-use super::super::{DESCRIBE_SERVICE, DIAGNOSE, NOTHING, frequency, message, remedy};
+use super::super::{BLANK, DESCRIBE_SERVICE, DIAGNOSE, frequency, message, remedy};
 use crate::lang::text;
-use crate::{Api, Category, Chain, Entry, Harm, Impact, Pattern, Portolan, Remedies, Severity, Status, Versions};
+use crate::{Category, Chain, Entry, Harm, Impact, Pattern, Portolan, Remedies, Severity, Status, Versions};
 
 pub(super) const ENTRIES: &[Entry] = &[LOAD_BALANCER_MANUAL_CHANGE, LOAD_BALANCER_MIXED_PROTOCOL_NOT_SUPPORTED];
 
 /// What they have in common; each fills in the rest.
 const COMMON: Entry = Entry {
-    name: "",
-    reason: None,
-    severity: Severity::Warning,
     category: Category::LoadBalancer,
     status: Status::ThirdParty { by: "the Google Cloud provider" },
     portolan: Portolan {
@@ -20,22 +17,9 @@ const COMMON: Entry = Entry {
     },
     emitter: "g-cloudprovider",
     object: "Service",
-    api: Api::Core,
     versions: Versions::NEVER,
-    summary: NOTHING,
-    messages: &[],
-    patterns: &[],
-    meaning: NOTHING,
-    frequency: NOTHING,
-    place: None,
-    impact: Impact { harm: Harm::None, who: NOTHING },
-    chain: Chain { before: NOTHING, after: NOTHING },
     checks: &[DESCRIBE_SERVICE, DIAGNOSE],
-    remedies: Remedies::Steps(&[]),
-    misreadings: &[],
-    aliases: &[],
-    scenario: None,
-    see_also: &[],
+    ..BLANK
 };
 
 const LOAD_BALANCER_MANUAL_CHANGE: Entry = Entry {

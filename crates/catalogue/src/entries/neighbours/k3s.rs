@@ -2,38 +2,22 @@
 //!
 //! Source: `pkg/cloudprovider/servicelb.go` of k3s.
 
-use super::super::{DESCRIBE_SERVICE, DIAGNOSE, NOTHING, frequency, message, remedy};
+use super::super::{BLANK, DESCRIBE_SERVICE, DIAGNOSE, frequency, message, remedy};
 use crate::lang::text;
-use crate::{Api, Category, Chain, Entry, Harm, Impact, Portolan, Remedies, Severity, Status, Versions};
+use crate::{Category, Chain, Entry, Harm, Impact, Portolan, Remedies, Severity, Status, Versions};
 
 pub(super) const ENTRIES: &[Entry] = &[APPLIED_DAEMON_SET, DELETED_DAEMON_SET, UPDATED_INGRESS_IP];
 
 /// What they have in common; each fills in the rest.
 const COMMON: Entry = Entry {
-    name: "",
-    reason: None,
-    severity: Severity::Warning,
     category: Category::LoadBalancer,
     status: Status::ThirdParty { by: "k3s" },
     portolan: Portolan { emits: false, when: text("Its balancers are no pods.", "它的负载均衡器不是 Pod。") },
     emitter: "service-controller",
     object: "Service",
-    api: Api::Core,
     versions: Versions::NEVER,
-    summary: NOTHING,
-    messages: &[],
-    patterns: &[],
-    meaning: NOTHING,
-    frequency: NOTHING,
-    place: None,
-    impact: Impact { harm: Harm::None, who: NOTHING },
-    chain: Chain { before: NOTHING, after: NOTHING },
     checks: &[DESCRIBE_SERVICE, DIAGNOSE],
-    remedies: Remedies::Steps(&[]),
-    misreadings: &[],
-    aliases: &[],
-    scenario: None,
-    see_also: &[],
+    ..BLANK
 };
 
 const APPLIED_DAEMON_SET: Entry = Entry {

@@ -2,9 +2,9 @@
 //!
 //! Source: `controller/service.go`, `controller/main.go`, `speaker/main.go` and `speaker/layer2_controller.go` of MetalLB 0.16.
 
-use super::super::{DESCRIBE_SERVICE, DIAGNOSE, NOTHING, alias, frequency, message, remedy};
+use super::super::{BLANK, DESCRIBE_SERVICE, DIAGNOSE, alias, frequency, message, remedy};
 use crate::lang::text;
-use crate::{Api, Category, Chain, Entry, Harm, Impact, Pattern, Portolan, Remedies, Severity, Status, Versions};
+use crate::{Category, Chain, Entry, Harm, Impact, Pattern, Portolan, Remedies, Severity, Status, Versions};
 
 pub(super) const ENTRIES: &[Entry] = &[
     ALLOCATION_FAILED,
@@ -19,9 +19,6 @@ pub(super) const ENTRIES: &[Entry] = &[
 
 /// What they have in common; each fills in the rest.
 const COMMON: Entry = Entry {
-    name: "",
-    reason: None,
-    severity: Severity::Warning,
     category: Category::LoadBalancer,
     status: Status::ThirdParty { by: "MetalLB" },
     portolan: Portolan {
@@ -33,22 +30,9 @@ const COMMON: Entry = Entry {
     },
     emitter: "metallb-controller",
     object: "Service",
-    api: Api::Core,
     versions: Versions::NEVER,
-    summary: NOTHING,
-    messages: &[],
-    patterns: &[],
-    meaning: NOTHING,
-    frequency: NOTHING,
-    place: None,
-    impact: Impact { harm: Harm::None, who: NOTHING },
-    chain: Chain { before: NOTHING, after: NOTHING },
     checks: &[DESCRIBE_SERVICE, DIAGNOSE],
-    remedies: Remedies::Steps(&[]),
-    misreadings: &[],
-    aliases: &[],
-    scenario: None,
-    see_also: &[],
+    ..BLANK
 };
 
 const ALLOCATION_FAILED: Entry = Entry {

@@ -2,9 +2,9 @@
 //!
 //! Source: `pkg/registry/core/service/ipallocator`, `portallocator` and `pkg/controlplane/controller/defaultservicecidr` of Kubernetes 1.36.
 
-use super::super::{DESCRIBE_SERVICE, NOTHING, check, frequency, message, place, remedy};
+use super::super::{BLANK, DESCRIBE_SERVICE, check, frequency, message, place, remedy};
 use crate::lang::text;
-use crate::{Api, Category, Chain, Entry, Harm, Impact, Pattern, Portolan, Remedies, Severity, Status, Versions};
+use crate::{Api, Category, Chain, Entry, Harm, Impact, Pattern, Portolan, Remedies, Severity, Versions};
 
 pub(super) const ENTRIES: &[Entry] = &[
     SERVICE_CIDR_FULL,
@@ -16,33 +16,15 @@ pub(super) const ENTRIES: &[Entry] = &[
 
 /// What they have in common; each fills in the rest.
 const COMMON: Entry = Entry {
-    name: "",
-    reason: None,
-    severity: Severity::Warning,
     category: Category::Network,
-    status: Status::Current,
     portolan: Portolan {
         emits: false,
         when: text("Its record of addresses and ports cannot come to this.", "它的地址和端口登记不会出现这种情况。"),
     },
-    emitter: "",
     object: "Service",
-    api: Api::Core,
     versions: Versions::since("1.36"),
-    summary: NOTHING,
-    messages: &[],
-    patterns: &[],
-    meaning: NOTHING,
-    frequency: NOTHING,
-    place: None,
-    impact: Impact { harm: Harm::None, who: NOTHING },
-    chain: Chain { before: NOTHING, after: NOTHING },
     checks: &[DESCRIBE_SERVICE],
-    remedies: Remedies::Steps(&[]),
-    misreadings: &[],
-    aliases: &[],
-    scenario: None,
-    see_also: &[],
+    ..BLANK
 };
 
 const SERVICE_CIDR_FULL: Entry = Entry {

@@ -2,9 +2,9 @@
 //!
 //! Source: `pkg/controller/nodelifecycle`, `pkg/controller/tainteviction` of Kubernetes 1.36, `k8s.io/cloud-provider/controllers`.
 
-use super::super::{DESCRIBE_POD, NOTHING, check, frequency, message, place, remedy};
+use super::super::{BLANK, DESCRIBE_POD, check, frequency, message, place, remedy};
 use crate::lang::text;
-use crate::{Api, Category, Chain, Entry, Harm, Impact, Portolan, Remedies, Severity, Status, Versions};
+use crate::{Category, Chain, Entry, Harm, Impact, Portolan, Remedies, Severity, Versions};
 
 pub(super) const ENTRIES: &[Entry] = &[
     TAINT_MANAGER_EVICTION,
@@ -18,37 +18,20 @@ pub(super) const ENTRIES: &[Entry] = &[
 
 /// What they have in common; each fills in the rest.
 const COMMON: Entry = Entry {
-    name: "",
-    reason: None,
-    severity: Severity::Warning,
     category: Category::Node,
-    status: Status::Current,
     portolan: Portolan {
         emits: false,
         when: text("Its nodes come and go with its own agents.", "它的节点随自己的代理而来去。"),
     },
     emitter: "node-controller",
     object: "Node",
-    api: Api::Core,
     versions: Versions::since("1.36"),
-    summary: NOTHING,
-    messages: &[],
-    patterns: &[],
-    meaning: NOTHING,
-    frequency: NOTHING,
-    place: None,
-    impact: Impact { harm: Harm::None, who: NOTHING },
-    chain: Chain { before: NOTHING, after: NOTHING },
     checks: &[check(
         "The node, its conditions, taints and Events.",
         "节点、其各项状态、污点和事件。",
         "kubectl describe node NODE",
     )],
-    remedies: Remedies::Steps(&[]),
-    misreadings: &[],
-    aliases: &[],
-    scenario: None,
-    see_also: &[],
+    ..BLANK
 };
 
 const TAINT_MANAGER_EVICTION: Entry = Entry {

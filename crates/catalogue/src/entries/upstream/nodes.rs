@@ -2,46 +2,29 @@
 //!
 //! Source: `pkg/kubelet/kubelet_node_status.go`, `pkg/controller/nodeipam` of Kubernetes 1.36, `k8s.io/cloud-provider/controllers/route`.
 
-use super::super::{NOTHING, check, frequency, message, place, remedy, risk, risky};
+use super::super::{BLANK, check, frequency, message, place, remedy, risk, risky};
 use crate::lang::text;
-use crate::{Api, Category, Chain, Entry, Harm, Impact, Pattern, Portolan, Remedies, Severity, Status, Versions};
+use crate::{Category, Chain, Entry, Harm, Impact, Pattern, Portolan, Remedies, Severity, Versions};
 
 pub(super) const ENTRIES: &[Entry] =
     &[NODE_NOT_SCHEDULABLE, NODE_SCHEDULABLE, REBOOTED, SHUTDOWN, FAILED_TO_CREATE_ROUTE, CIDR_ASSIGNMENT_FAILED];
 
 /// What they have in common; each fills in the rest.
 const COMMON: Entry = Entry {
-    name: "",
-    reason: None,
-    severity: Severity::Warning,
     category: Category::Node,
-    status: Status::Current,
     portolan: Portolan {
         emits: false,
         when: text("Its nodes come and go with its own agents.", "它的节点随自己的代理而来去。"),
     },
     emitter: "node-controller",
     object: "Node",
-    api: Api::Core,
     versions: Versions::since("1.36"),
-    summary: NOTHING,
-    messages: &[],
-    patterns: &[],
-    meaning: NOTHING,
-    frequency: NOTHING,
-    place: None,
-    impact: Impact { harm: Harm::None, who: NOTHING },
-    chain: Chain { before: NOTHING, after: NOTHING },
     checks: &[check(
         "The node, its conditions, taints and Events.",
         "节点、其各项状态、污点和事件。",
         "kubectl describe node NODE",
     )],
-    remedies: Remedies::Steps(&[]),
-    misreadings: &[],
-    aliases: &[],
-    scenario: None,
-    see_also: &[],
+    ..BLANK
 };
 
 const NODE_NOT_SCHEDULABLE: Entry = Entry {

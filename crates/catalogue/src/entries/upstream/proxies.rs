@@ -2,7 +2,7 @@
 //!
 //! Source: `cmd/kube-proxy/app/server.go` and `server_linux.go` of Kubernetes 1.36.
 
-use super::super::{DESCRIBE_SERVICE, NOTHING, check, frequency, message, place, remedy};
+use super::super::{BLANK, DESCRIBE_SERVICE, check, frequency, message, place, remedy};
 use crate::lang::text;
 use crate::{Api, Bound, Category, Chain, Entry, Harm, Impact, Portolan, Remedies, Severity, Status, Versions};
 
@@ -15,34 +15,19 @@ pub(super) const ENTRIES: &[Entry] = &[
 
 /// What they have in common; each fills in the rest.
 const COMMON: Entry = Entry {
-    name: "",
-    reason: None,
-    severity: Severity::Warning,
     category: Category::Node,
-    status: Status::Current,
     portolan: Portolan { emits: false, when: text("Its proxy has no such part.", "它的代理没有这一部分。") },
     emitter: "kube-proxy",
     object: "Node",
     api: Api::Events,
     versions: Versions::since("1.36"),
-    summary: NOTHING,
-    messages: &[],
-    patterns: &[],
-    meaning: NOTHING,
-    frequency: NOTHING,
     place: Some(place::NODE_EVENTS),
-    impact: Impact { harm: Harm::None, who: NOTHING },
-    chain: Chain { before: NOTHING, after: NOTHING },
     checks: &[check(
         "The node, its conditions, taints and Events.",
         "节点、其各项状态、污点和事件。",
         "kubectl describe node NODE",
     )],
-    remedies: Remedies::Steps(&[]),
-    misreadings: &[],
-    aliases: &[],
-    scenario: None,
-    see_also: &[],
+    ..BLANK
 };
 
 const FAILED_TO_START_PROXIER_HEALTHCHECK: Entry = Entry {

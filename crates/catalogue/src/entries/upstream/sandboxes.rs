@@ -2,11 +2,9 @@
 //!
 //! Source: `pkg/kubelet/kubelet.go`, `pkg/kubelet/pod_workers.go`, `pkg/kubelet/eviction` of Kubernetes 1.36.
 
-use super::super::{DESCRIBE_POD, NOTHING, frequency, message, remedy};
+use super::super::{BLANK, DESCRIBE_POD, frequency, message, remedy};
 use crate::lang::text;
-use crate::{
-    Api, Bound, Category, Chain, Entry, Harm, Impact, Pattern, Portolan, Remedies, Severity, Status, Versions,
-};
+use crate::{Bound, Category, Chain, Entry, Harm, Impact, Pattern, Portolan, Remedies, Severity, Versions};
 
 pub(super) const ENTRIES: &[Entry] = &[
     NETWORK_NOT_READY,
@@ -22,11 +20,7 @@ pub(super) const ENTRIES: &[Entry] = &[
 
 /// What they have in common; each fills in the rest.
 const COMMON: Entry = Entry {
-    name: "",
-    reason: None,
-    severity: Severity::Warning,
     category: Category::Workloads,
-    status: Status::Current,
     portolan: Portolan {
         emits: false,
         when: text(
@@ -36,22 +30,9 @@ const COMMON: Entry = Entry {
     },
     emitter: "kubelet",
     object: "Pod",
-    api: Api::Core,
     versions: Versions::since("1.36"),
-    summary: NOTHING,
-    messages: &[],
-    patterns: &[],
-    meaning: NOTHING,
-    frequency: NOTHING,
-    place: None,
-    impact: Impact { harm: Harm::None, who: NOTHING },
-    chain: Chain { before: NOTHING, after: NOTHING },
     checks: &[DESCRIBE_POD],
-    remedies: Remedies::Steps(&[]),
-    misreadings: &[],
-    aliases: &[],
-    scenario: None,
-    see_also: &[],
+    ..BLANK
 };
 
 const NETWORK_NOT_READY: Entry = Entry {

@@ -2,41 +2,23 @@
 //!
 //! Source: `pkg/controller/daemon`, `pkg/controller/deployment` and `pkg/scheduler/framework/preemption` of Kubernetes 1.36.
 
-use super::super::{DESCRIBE_POD, NOTHING, check, frequency, message, remedy};
+use super::super::{BLANK, DESCRIBE_POD, check, frequency, message, remedy};
 use crate::lang::text;
-use crate::{Api, Category, Chain, Entry, Harm, Impact, Pattern, Portolan, Remedies, Severity, Status, Versions};
+use crate::{Api, Category, Chain, Entry, Harm, Impact, Pattern, Portolan, Remedies, Severity, Versions};
 
 pub(super) const ENTRIES: &[Entry] = &[FAILED_DAEMON_POD, REPLICA_SET_CREATE_ERROR, PREEMPTED];
 
 /// What they have in common; each fills in the rest.
 const COMMON: Entry = Entry {
-    name: "",
-    reason: None,
-    severity: Severity::Warning,
     category: Category::Workloads,
-    status: Status::Current,
     portolan: Portolan {
         emits: false,
         when: text("It has no such controller, or says FailedCreate.", "它没有这样的控制器，或以 FailedCreate 说明。"),
     },
-    emitter: "",
     object: "Pod",
-    api: Api::Core,
     versions: Versions::since("1.36"),
-    summary: NOTHING,
-    messages: &[],
-    patterns: &[],
-    meaning: NOTHING,
-    frequency: NOTHING,
-    place: None,
-    impact: Impact { harm: Harm::None, who: NOTHING },
-    chain: Chain { before: NOTHING, after: NOTHING },
     checks: &[DESCRIBE_POD],
-    remedies: Remedies::Steps(&[]),
-    misreadings: &[],
-    aliases: &[],
-    scenario: None,
-    see_also: &[],
+    ..BLANK
 };
 
 const FAILED_DAEMON_POD: Entry = Entry {
