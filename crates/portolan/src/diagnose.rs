@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::IsTerminal,
+    mem::ManuallyDrop,
     net::IpAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -89,7 +90,8 @@ struct Question {
 /// Looks, prints, and turns the finding into the exit code.
 pub fn run(options: &Options) -> Result<ExitCode> {
     if let Some(file) = &options.from {
-        let snapshot = read_snapshot(file)?;
+        // The process ends with the answer: to give back 100,000 pods one by one before that would take a fifth of the time.
+        let snapshot = ManuallyDrop::new(read_snapshot(file)?);
         let default = match &snapshot.scope {
             Scope::Namespace(namespace) => namespace.clone(),
             Scope::Cluster | Scope::Manifests => "default".to_owned(),
